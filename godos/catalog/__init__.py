@@ -1,0 +1,1 @@
+"""All metadata, written once over two engines."""

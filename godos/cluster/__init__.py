@@ -1,0 +1,1 @@
+"""The other servers: fragment clients, members, locate."""

@@ -1,0 +1,1 @@
+"""The middleware between servers: SQS, or none."""

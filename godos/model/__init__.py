@@ -1,0 +1,1 @@
+"""Nouns, promises and errors of godos.  Nothing here does I/O."""

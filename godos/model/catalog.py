@@ -1,0 +1,197 @@
+"""What the rest of godos may ask of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from godos.model.blobs import Blob, Placed
+from godos.model.members import ApiServer, Cluster, Node
+from godos.model.versions import (
+    UNCONDITIONAL,
+    Bucket,
+    Deleted,
+    Listing,
+    NewVersion,
+    ObjectVersion,
+    Versioning,
+    WriteCondition,
+)
+
+
+@frozen
+class Removal:
+    """A condemned blob whose fragments are to be deleted before its rows are."""
+
+    blob: Blob
+    work: bytes  # the place of its collect row
+
+
+@frozen
+class RepairWork:
+    """A blob that was left, or found, below target."""
+
+    incarnation: str
+    since: float  # seconds since the epoch
+    reason: str
+
+
+class ICatalog(Interface):
+    """
+    The one durable record of which object versions exist.
+
+    A version is visible from the moment `commit` fires, and to every later read of any
+    server.  Everything may fail with CatalogUnavailable.
+    """
+
+    # -- the cluster --------------------------------------------------------------------
+    def cluster() -> Deferred[Cluster]:
+        """The META row.  Fails with CannotStart when the catalog was never initialised."""
+
+    def initialise(policy: str) -> Deferred[Cluster]:
+        """Write the META row unless there is one, and answer what stands then."""
+
+    # -- buckets ------------------------------------------------------------------------
+    def create_bucket(name: str, owner: str) -> Deferred[Bucket]:
+        """Fails: BucketAlreadyOwnedByYou, BucketAlreadyExists."""
+
+    def bucket(name: str) -> Deferred[Bucket]:
+        """May be up to 2 s old.  Fails: NoSuchBucket."""
+
+    def buckets() -> Deferred[Sequence[Bucket]]:
+        """All buckets in the order of their names."""
+
+    def delete_bucket(name: str) -> Deferred[None]:
+        """Fails: NoSuchBucket, BucketNotEmpty.  No object can appear in it meanwhile."""
+
+    def set_versioning(name: str, versioning: Versioning) -> Deferred[Bucket]:
+        """Fails: NoSuchBucket, InvalidRequest (back to OFF)."""
+
+    # -- objects ------------------------------------------------------------------------
+    def head(bucket: Bucket, key: str) -> Deferred[ObjectVersion]:
+        """
+        The latest version.
+
+        Fails:
+            NoSuchKey: there is none, or it is a delete marker (`delete_marker` names it).
+        """
+
+    def version(bucket: Bucket, key: str, version_id: str) -> Deferred[ObjectVersion]:
+        """That version, which may be a delete marker.  Fails: NoSuchVersion."""
+
+    def commit(
+        bucket: Bucket, key: str, new: NewVersion, condition: WriteCondition = UNCONDITIONAL
+    ) -> Deferred[ObjectVersion]:
+        """
+        Make `new` the latest version: the commit point of an upload.
+
+        Head, history, reference, blob row, collect row of what it displaced and, for a
+        blob below target, its repair row are one transaction.
+
+        Fails:
+            PreconditionFailed, NoSuchKey: the condition did not hold; nothing was changed.
+            NoSuchBucket: it is being deleted; nothing was changed.
+            Conflict: others kept winning; nothing was changed.
+            CommitUnknown: it may have happened; the caller removes nothing.
+        """
+
+    def delete(
+        bucket: Bucket,
+        key: str,
+        version_id: str | None = None,
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> Deferred[Deleted]:
+        """
+        Without `version_id` do what the bucket's versioning asks: remove the object or put
+        a delete marker on top.  With it remove that version for good.  A missing key or
+        version is no error.
+
+        Fails: as `commit`.
+        """
+
+    def list_objects(
+        bucket: Bucket, prefix: str = "", delimiter: str = "", after: str = "", limit: int = 1000
+    ) -> Deferred[Listing]:
+        """Latest versions, no delete markers, keys > `after`; common prefixes skipped whole."""
+
+    def list_versions(
+        bucket: Bucket,
+        prefix: str = "",
+        delimiter: str = "",
+        after: str = "",
+        after_version: str = "",
+        limit: int = 1000,
+    ) -> Deferred[Listing]:
+        """
+        All versions, keys ascending and newest first, starting after (`after`,
+        `after_version`); with an empty `after_version`, after all versions of `after`.
+        `Listing.next` is the last key; its version id is that of the last version listed.
+        """
+
+    # -- blobs --------------------------------------------------------------------------
+    def blob(incarnation: str) -> Deferred[Blob | None]:
+        """The blob row, or None."""
+
+    def correct_layout(blob: Blob, layout: tuple[Placed, ...]) -> Deferred[Blob | None]:
+        """
+        Replace the layout by compare-and-set on `blob.rev`; None when another was faster.
+
+        A result below target leaves a repair row in the same transaction.
+        """
+
+    def want_repair(incarnation: str, reason: str) -> Deferred[None]:
+        """Leave a repair row.  Idempotent."""
+
+    def repairs(limit: int = 1000) -> Deferred[Sequence[RepairWork]]:
+        """What waits for repair."""
+
+    def removals(grace: float, limit: int = 100) -> Deferred[Sequence[Removal]]:
+        """
+        Condemn unreferenced blobs whose collect row is older than `grace` seconds, and
+        answer them and those that were condemned before.  Safe to run anywhere, at any
+        time, twice at once.
+        """
+
+    def removed(removal: Removal) -> Deferred[None]:
+        """The fragments are gone: delete the rows."""
+
+    # -- members ------------------------------------------------------------------------
+    def claim_node(node: Node) -> Deferred[Node]:
+        """
+        Write the NODE row with the caller's boot id, whatever stood there.
+
+        A `failed` state that stands is kept.  Its rev goes with every later write.
+        """
+
+    def update_node(node: Node) -> Deferred[Node | None]:
+        """Write the row by CAS on `node.rev`; None: somebody else wrote it (look who)."""
+
+    def node(node_id: str) -> Deferred[Node | None]:
+        """One NODE row."""
+
+    def nodes() -> Deferred[Sequence[Node]]:
+        """All registered nodes, in the order of their ids."""
+
+    def remove_node(node: Node) -> Deferred[None]:
+        """Forget a node (by CAS on rev; Conflict)."""
+
+    def beat_api(server: ApiServer) -> Deferred[None]:
+        """Write an API server's row."""
+
+    def apis() -> Deferred[Sequence[ApiServer]]:
+        """All API servers that ever beat and were not removed."""
+
+    def remove_api(server_id: str) -> Deferred[None]:
+        """Forget an API server.  Idempotent."""
+
+    # -- leases -------------------------------------------------------------------------
+    def try_lease(what: str, holder: str, patience: float) -> Deferred[bool]:
+        """
+        Take or renew the lease `what`; tells whether `holder` has it now.
+
+        Another's lease is taken over once its row has not changed for `patience` seconds
+        of this process's monotonic clock, counted from when this process first saw it so.
+        """

@@ -1,0 +1,160 @@
+"""
+What can go wrong, named after the fact.
+
+`GodosError` is the root: anything else that escapes a use case is a bug, is logged as
+one and answered with 500.  `web/errors.py` holds the table from these to answers.
+"""
+
+from __future__ import annotations
+
+
+class GodosError(Exception):
+    """The root of all errors that godos itself raises."""
+
+
+# -- what a client asked for does not exist, or may not be done ------------------------
+class InvalidRequest(GodosError):
+    """The request makes no sense; `str()` says what to change."""
+
+
+class InvalidBucketName(InvalidRequest):
+    """A bucket name breaks S3's naming rules."""
+
+
+class InvalidKey(InvalidRequest):
+    """An object name is empty, not UTF-8, or holds what no name may hold."""
+
+
+class KeyTooLong(InvalidKey):
+    """An object name is longer than 1024 bytes of UTF-8."""
+
+
+class InvalidDigest(InvalidRequest):
+    """A digest header is not a digest."""
+
+
+class BadDigest(InvalidRequest):
+    """The body does not have the digest that the client announced.  Nothing was stored."""
+
+
+class IncompleteBody(InvalidRequest):
+    """The body ended before its announced length.  Nothing was stored."""
+
+
+class BodyStalled(InvalidRequest):
+    """The client sent nothing for too long.  Nothing was stored."""
+
+
+class EntityTooLarge(InvalidRequest):
+    """The body is larger than the operation takes."""
+
+
+class InvalidRange(GodosError):
+    """No byte of the asked range exists."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the object has {size} bytes, and none of them is in that range")
+        self.size = size
+
+
+class NoSuchBucket(GodosError):
+    """The catalog has no row for this bucket."""
+
+
+class NoSuchKey(GodosError):
+    """The catalog has no row for this key, or its latest version is a delete marker."""
+
+    def __init__(self, message: str, delete_marker: str | None = None) -> None:
+        super().__init__(message)
+        self.delete_marker = delete_marker  # version id of the marker that hides the key
+
+
+class NoSuchVersion(GodosError):
+    """The catalog has no such version of the key."""
+
+
+class MethodNotAllowed(GodosError):
+    """The verb does not fit the thing, such as GET of a delete marker."""
+
+
+class BucketNotEmpty(GodosError):
+    """Only empty buckets can be deleted."""
+
+
+class BucketAlreadyExists(GodosError):
+    """Somebody else owns a bucket of this name."""
+
+
+class BucketAlreadyOwnedByYou(GodosError):
+    """The caller already has this bucket."""
+
+
+class PreconditionFailed(GodosError):
+    """An `If-…` header of a read or a write did not hold.  Nothing was changed."""
+
+
+class NotModified(GodosError):
+    """A conditional read found what the client already has."""
+
+
+class AccessDenied(GodosError):
+    """The caller may not do this."""
+
+
+# -- the store cannot answer now --------------------------------------------------------
+class Unavailable(GodosError):
+    """The store cannot do this now; a later try may succeed.  Answered with 503."""
+
+
+class CatalogUnavailable(Unavailable):
+    """The catalog's engine did not give a definite answer in time."""
+
+
+class CommitUnknown(CatalogUnavailable):
+    """A commit may or may not have happened; the collector will settle what it left."""
+
+
+class NotEnoughNodes(Unavailable):
+    """Fewer live nodes than a durable write needs."""
+
+
+class BytesNotFound(Unavailable):
+    """The catalog has the object, but no node gave its bytes.  Never a 404."""
+
+
+class Conflict(Unavailable):
+    """Writers of one key kept overtaking each other until patience ended.  Try again."""
+
+
+# -- a node ----------------------------------------------------------------------------
+class NoSuchFragment(GodosError):
+    """This node does not hold the fragment."""
+
+
+class FragmentDamaged(GodosError):
+    """Bytes of a fragment failed their check.  They were not returned."""
+
+
+class NodeFailed(Unavailable):
+    """The node left service after an error of its disk; `godos disk check` lets it back."""
+
+
+class NodeFull(Unavailable):
+    """The node's disk has no room for the fragment."""
+
+
+class NodeUnreachable(Unavailable):
+    """The node did not answer in time, or refused the connection."""
+
+
+class WrongNode(Unavailable):
+    """Another node answers at this address than the one that was meant."""
+
+
+# -- starting up -----------------------------------------------------------------------
+class CannotStart(GodosError):
+    """The daemon refuses to start; `str()` is the one line that a person reads."""
+
+
+class ClusterMismatch(CannotStart):
+    """A storage directory belongs to another cluster than the catalog."""

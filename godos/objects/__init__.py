@@ -1,0 +1,1 @@
+"""The use cases: put, get, head, delete, list, collect."""

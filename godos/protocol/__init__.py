@@ -1,0 +1,1 @@
+"""Decisions without I/O: what follows from what arrived."""

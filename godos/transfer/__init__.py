@@ -1,0 +1,1 @@
+"""Bodies on their way: consumers, producers, digests, fan-out, all with backpressure."""
