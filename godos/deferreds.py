@@ -6,8 +6,10 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 P = ParamSpec("P")
@@ -26,6 +28,66 @@ def deferred(function: Callable[P, Coroutine[Deferred[Any], Any, T]]) -> Callabl
         return Deferred.fromCoroutine(function(*args, **kwargs))
 
     return start
+
+
+class Background:
+    """
+    Work that goes on when nobody waits for it any more.
+
+    Its failures are logged, and `idle` fires when none runs, so that a service can stop
+    quietly.
+    """
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._running: set[Deferred[Any]] = set()
+        self._waiting: list[Deferred[None]] = []
+
+    def run(self, what: str, work: Deferred[Any]) -> None:
+        """Look after `work`; `what` says in the log what was being attempted."""
+        self._running.add(work)
+        work.addErrback(self._failed, what)
+        work.addBoth(self._ended, work)
+
+    def shield(self, what: str, work: Deferred[T]) -> Deferred[T]:
+        """
+        Fires as `work` does, but cancelling it leaves `work` running in the background.
+        """
+        caller: Deferred[T] = Deferred()
+
+        def tell(result: Any) -> Any:
+            if caller.called:
+                return result  # cancelled: a failure is for the log
+            caller.callback(result)  # callback() of a Failure is errback()
+            return None
+
+        self.run(what, work.addBoth(tell))
+        return caller
+
+    def _failed(self, failure: Failure, what: str) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("{what} failed in the background", failure, what=what)
+
+    def _ended(self, _: Any, work: Deferred[Any]) -> None:
+        self._running.discard(work)
+        if not self._running:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.callback(None)
+
+    def idle(self) -> Deferred[None]:
+        """Fires when nothing runs."""
+        waiter: Deferred[None] = Deferred(lambda d: self._waiting.remove(d))
+        self._waiting.append(waiter)
+        if not self._running:
+            self._ended(None, waiter)
+        return waiter
+
+    def cancel(self) -> None:
+        """Cancel all that runs."""
+        for work in list(self._running):
+            work.cancel()
 
 
 class InThread(Protocol):

@@ -1,0 +1,129 @@
+"""The other servers as this process sees them: who is alive, and how to reach fragments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import Interface, implementer
+
+from godos.deferreds import deferred
+from godos.model.catalog import ICatalog
+from godos.model.members import ApiServer, Node
+from godos.protocol.membership import Membership
+
+REFRESH = 2.0  # seconds between two looks at the NODE rows
+PATIENCE = 15.0  # seconds without a changed beat until a node is taken for dead
+
+
+class IMembers(Interface):
+    """Which nodes there are, and their fragments."""
+
+    def registered() -> Sequence[Node]:
+        """All nodes that the catalog knows."""
+
+    def live() -> Sequence[Node]:
+        """Those that beat, and answered when last asked."""
+
+    def apis() -> Sequence[ApiServer]:
+        """All API servers that the catalog knows."""
+
+    def fragments(node_id: str) -> Any:
+        """The `IFragmentStore` of a registered node, or None."""
+
+    def suspect(node_id: str) -> None:
+        """It did not answer: leave it out until it beats again."""
+
+
+@implementer(IMembers)
+class Members(Service):
+    """
+    Reads the catalog every `REFRESH` seconds.
+
+    Args:
+        local: the stores of nodes in this process, which need no network.
+        connect: makes the `IFragmentStore` of a node elsewhere; called again when a node
+            comes back under another address.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        catalog: ICatalog,
+        clock: IReactorTime,
+        local: Mapping[str, Any],
+        connect: Callable[[Node], Any],
+        patience: float = PATIENCE,
+    ) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._local = local
+        self._connect = connect
+        self._membership = Membership(patience)
+        self._apis: Sequence[ApiServer] = ()
+        self._remote: dict[str, tuple[str, Any]] = {}
+        self._failing = False
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        super().startService()
+        self._loop.start(REFRESH, now=False).addErrback(self._stopped)
+
+    def _stopped(self, failure: Any) -> None:
+        self._log.failure("the look-out for members ended", failure)
+
+    @deferred
+    async def stopService(self) -> None:
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+    @deferred
+    async def refresh(self) -> None:
+        """Read the rows now.  Fails as the catalog does, and keeps what was known."""
+        rows: Sequence[Node] = await self._catalog.nodes()
+        self._membership.observed(rows, self._clock.seconds())
+        self._apis = await self._catalog.apis()
+
+    @deferred
+    async def _look(self) -> None:
+        try:
+            await self.refresh()
+        except Exception as error:  # whatever it was, the next look must come
+            if not self._failing:
+                self._log.warn("cannot read the members from the catalog: {error}", error=error)
+            self._failing = True
+        else:
+            self._failing = False
+
+    def registered(self) -> Sequence[Node]:
+        return [node for _, node in sorted(self._membership.nodes.items())]
+
+    def live(self) -> Sequence[Node]:
+        return self._membership.live(self._clock.seconds())
+
+    def apis(self) -> Sequence[ApiServer]:
+        return self._apis
+
+    def suspect(self, node_id: str) -> None:
+        if node_id not in self._local:
+            self._membership.suspect(node_id)
+
+    def fragments(self, node_id: str) -> Any:
+        store = self._local.get(node_id)
+        if store is not None:
+            return store
+        node = self._membership.nodes.get(node_id)
+        if node is None:
+            return None
+        address, remote = self._remote.get(node_id, ("", None))
+        if address != node.address:
+            remote = self._connect(node)
+            self._remote[node_id] = node.address, remote
+        return remote

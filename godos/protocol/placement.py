@@ -1,0 +1,60 @@
+"""
+Where fragments go: rendezvous hashing over nodes, weighted by capacity.
+
+Every server that knows the same nodes answers alike, and a node that comes or goes moves
+only the fragments that it gains or loses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+from godos.model.members import Node, NodeState
+
+FULLEST = 0.95  # share of a disk beyond which it takes no new fragments
+_SCALE = float(1 << 64)
+
+
+def score(incarnation: str, node: str, weight: float) -> float:
+    """
+    How strongly `node` is drawn to a blob; the highest scores win.
+
+    `-weight / ln(h)` for a hash h uniform in (0, 1) makes a node win in proportion to its
+    weight.  Source: Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", 2005.
+    """
+    digest = sha256(f"{incarnation}/{node}".encode("ascii")).digest()
+    h = (int.from_bytes(digest[:8], "big") + 0.5) / _SCALE
+    return -weight / math.log(h)
+
+
+def rank(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
+    """All `nodes`, most wanted first, by score alone."""
+    return sorted(nodes, key=lambda n: (-score(incarnation, n.id, max(n.capacity, 1)), n.id))
+
+
+def takes_new(node: Node) -> bool:
+    """Whether new fragments may be placed on `node`."""
+    used = node.capacity - node.free
+    return node.state is NodeState.UP and used < node.capacity * FULLEST
+
+
+def candidates(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
+    """
+    The nodes that may take fragments of a blob, best first: distinct zones before rank.
+
+    Take as many as the policy asks for, and go on down the list when one refuses.
+    """
+    seen: Counter[str] = Counter()
+    rounds = []
+    for node in rank(incarnation, filter(takes_new, nodes)):
+        rounds.append((seen[node.zone], node))
+        seen[node.zone] += 1
+    return [node for _, node in sorted(rounds, key=lambda pair: pair[0])]
+
+
+def failure_domains(nodes: Sequence[Node]) -> int:
+    """Nodes that count for the policy `auto`: registered, and not being emptied."""
+    return sum(1 for node in nodes if node.state is not NodeState.DRAINING)
