@@ -122,11 +122,19 @@ class ConditionFailed(GodosError):
         self.standing = standing
 
 
+class TokenReused(Exception):
+    """Another transaction has carried this token: a bug of the caller.  Nothing was written."""
+
+
 class IItemStore(Interface):
     """
     An engine.  All its Deferreds may fail with CatalogUnavailable: no definite answer in
-    the engine's time-outs.  Reads may be repeated; of a write it is then unknown whether
-    it happened, and only the same actions with the same token may be sent again.
+    the engine's time-outs, or closed.  Reads may be repeated; of a write it is then unknown
+    whether it happened, and only the same actions with the same token may be sent again.
+
+    They fail with ValueError when an argument breaks a limit of `godos.catalog.rows`, which
+    are the same for all engines: p and s are never empty, p has at most 2048 bytes of UTF-8,
+    s 1024, an item MAX_ITEM and all items of a transaction 4 MB.
     """
 
     def get(p: str, s: bytes) -> Deferred[Item | None]:
@@ -144,9 +152,11 @@ class IItemStore(Interface):
         strong: bool = True,
     ) -> Deferred[Page]:
         """
-        Items of partition `p` with start <= s < stop (None: to the end), in byte order.
+        Items of partition `p` with start <= s < stop (None: to the end), in byte order,
+        or from the end when `reverse`.
 
-        A page may hold fewer than `limit` and still have a cursor.
+        A page may hold fewer than `limit`, even none, and still have a cursor.  Without
+        `strong` it may be a second old where that is cheaper.
         """
 
     def transact(actions: Sequence[Action], token: str) -> Deferred[None]:
@@ -161,6 +171,7 @@ class IItemStore(Interface):
 
         Fails:
             ConditionFailed: with what stood in the way.
+            TokenReused: where the engine can tell.
         """
 
     def scan(cursor: str | None = None, limit: int = 1000) -> Deferred[ScanPage]:
