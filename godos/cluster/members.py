@@ -14,7 +14,7 @@ from zope.interface import Interface, implementer
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
 from godos.model.members import ApiServer, Node
-from godos.protocol.membership import Membership
+from godos.protocol.membership import Pulses
 
 REFRESH = 2.0  # seconds between two looks at the NODE rows
 PATIENCE = 15.0  # seconds without a changed beat until a node is taken for dead
@@ -30,7 +30,7 @@ class IMembers(Interface):
         """Those that beat, and answered when last asked."""
 
     def apis() -> Sequence[ApiServer]:
-        """All API servers that the catalog knows."""
+        """The API servers that beat."""
 
     def fragments(node_id: str) -> Any:
         """The `IFragmentStore` of a registered node, or None."""
@@ -64,8 +64,10 @@ class Members(Service):
         self._clock = clock
         self._local = local
         self._connect = connect
-        self._membership = Membership(patience)
+        self._nodes: dict[str, Node] = {}
+        self._node_pulses = Pulses(patience)
         self._apis: Sequence[ApiServer] = ()
+        self._api_pulses = Pulses(patience)
         self._remote: dict[str, tuple[str, Any]] = {}
         self._failing = False
         self._loop = LoopingCall(self._look)
@@ -88,8 +90,11 @@ class Members(Service):
     async def refresh(self) -> None:
         """Read the rows now.  Fails as the catalog does, and keeps what was known."""
         rows: Sequence[Node] = await self._catalog.nodes()
-        self._membership.observed(rows, self._clock.seconds())
         self._apis = await self._catalog.apis()
+        now = self._clock.seconds()
+        self._nodes = {node.id: node for node in rows}
+        self._node_pulses.observed({node.id: (node.boot_id, node.beat) for node in rows}, now)
+        self._api_pulses.observed({api.id: api.beat for api in self._apis}, now)
 
     @deferred
     async def _look(self) -> None:
@@ -103,23 +108,25 @@ class Members(Service):
             self._failing = False
 
     def registered(self) -> Sequence[Node]:
-        return [node for _, node in sorted(self._membership.nodes.items())]
+        return [node for _, node in sorted(self._nodes.items())]
 
     def live(self) -> Sequence[Node]:
-        return self._membership.live(self._clock.seconds())
+        now = self._clock.seconds()
+        return [node for node in self.registered() if self._node_pulses.alive(node.id, now)]
 
     def apis(self) -> Sequence[ApiServer]:
-        return self._apis
+        now = self._clock.seconds()
+        return [api for api in self._apis if self._api_pulses.alive(api.id, now)]
 
     def suspect(self, node_id: str) -> None:
         if node_id not in self._local:
-            self._membership.suspect(node_id)
+            self._node_pulses.suspect(node_id)
 
     def fragments(self, node_id: str) -> Any:
         store = self._local.get(node_id)
         if store is not None:
             return store
-        node = self._membership.nodes.get(node_id)
+        node = self._nodes.get(node_id)
         if node is None:
             return None
         address, remote = self._remote.get(node_id, ("", None))

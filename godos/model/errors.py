@@ -7,6 +7,8 @@ one and answered with 500.  `web/errors.py` holds the table from these to answer
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GodosError(Exception):
     """The root of all errors that godos itself raises."""
@@ -94,7 +96,11 @@ class PreconditionFailed(GodosError):
 
 
 class NotModified(GodosError):
-    """A conditional read found what the client already has."""
+    """A conditional read found what the client already has: `version`, an ObjectVersion."""
+
+    def __init__(self, version: Any) -> None:
+        super().__init__("the object is the one that the client has")
+        self.version = version
 
 
 class AccessDenied(GodosError):

@@ -8,6 +8,7 @@ so that the embedded server and a cluster run the same code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -81,7 +82,7 @@ class IFragmentStore(Interface):
         Fails: BadDigest, NodeFull, NodeFailed, NodeUnreachable, WrongNode.
         """
 
-    def upload(name: FragmentName, length: int | None) -> Deferred[object]:
+    def upload(name: FragmentName, length: int | None) -> Deferred[Any]:
         """
         Begin to store a fragment of any size; answers an `IFragmentUpload`.
 
@@ -91,7 +92,7 @@ class IFragmentStore(Interface):
         Fails: NodeFull, NodeFailed, NodeUnreachable, WrongNode.
         """
 
-    def open(name: FragmentName, start: int, stop: int | None) -> Deferred[object]:
+    def open(name: FragmentName, start: int, stop: int | None) -> Deferred[Any]:
         """
         Begin to read bytes [start, stop) of a fragment's payload; answers an `IFragmentReader`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -127,7 +128,7 @@ class IObjects(Interface):
     def head(bucket: str, key: str, request: GetRequest) -> Deferred[ObjectVersion]:
         """Fails: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed, NotModified, …"""
 
-    def get(bucket: str, key: str, request: GetRequest) -> Deferred[object]:
+    def get(bucket: str, key: str, request: GetRequest) -> Deferred[Any]:
         """
         Begin to read an object; answers an `IObjectRead`, which the caller closes.
 
