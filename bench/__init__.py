@@ -1,0 +1,1 @@
+"""Measurements that anyone can repeat; every number in the documentation comes from here."""
