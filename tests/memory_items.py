@@ -15,17 +15,12 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from godos.catalog.items import (
-    Absent,
     Action,
-    Condition,
     ConditionFailed,
     IItemStore,
     Item,
     Page,
-    Present,
-    RevIs,
     ScanPage,
-    StateIs,
     TokenReused,
 )
 from godos.catalog.rows import (
@@ -35,6 +30,9 @@ from godos.catalog.rows import (
     check_place,
     check_places,
     fingerprint,
+    from_cursor,
+    holds,
+    to_cursor,
     to_item,
     to_steps,
 )
@@ -90,7 +88,7 @@ class MemoryItems:
         stop: bytes | None = None,
         limit: int = 1000,
         reverse: bool = False,
-        strong: bool = True,  # noqa: ARG002  (memory has no other reads)
+        strong: bool = True,
     ) -> Page:
         check_limit(limit)
         check_place(p, b".")
@@ -127,7 +125,7 @@ class MemoryItems:
         in_the_way = {
             index: self._standing(step.p, step.s)
             for index, step in enumerate(steps)
-            if not _holds(step.condition, self._rows.get((step.p, step.s)))
+            if not holds(step.condition, self._seen(step.p, step.s))
         }
         if in_the_way:
             raise ConditionFailed(in_the_way)
@@ -142,11 +140,11 @@ class MemoryItems:
     async def scan(self, cursor: str | None = None, limit: int = 1000) -> ScanPage:
         check_limit(limit)
         await self._begin("scan")
-        first = int(cursor or "0")
-        places = sorted(self._rows)
-        items = tuple(to_item(self._rows[place]) for place in places[first : first + limit])
+        places = sorted(place for place in self._rows if place > from_cursor(cursor))
+        items = tuple(to_item(self._rows[place]) for place in places[:limit])
+        more = to_cursor(*places[limit - 1]) if limit < len(places) else None
         await self.after("scan")
-        return ScanPage(items, str(first + limit) if first + limit < len(places) else None)
+        return ScanPage(items, more)
 
     def close(self) -> Deferred[None]:
         self._closed = True
@@ -161,6 +159,10 @@ class MemoryItems:
         row = self._rows.get((p, s))
         return None if row is None else to_item(row)
 
+    def _seen(self, p: str, s: bytes) -> tuple[str | None, str | None] | None:
+        row = self._rows.get((p, s))
+        return None if row is None else (row.rev, row.state)
+
     def _write(self, row: Row) -> None:
         if (row.p, row.s) not in self._rows:
             insort(self._keys.setdefault(row.p, []), row.s)
@@ -169,17 +171,3 @@ class MemoryItems:
     def _remove(self, p: str, s: bytes) -> None:
         if self._rows.pop((p, s), None) is not None:
             self._keys[p].remove(s)
-
-
-def _holds(condition: Condition | None, row: Row | None) -> bool:
-    match condition:
-        case None:
-            return True
-        case Absent():
-            return row is None
-        case Present():
-            return row is not None
-        case RevIs(rev):
-            return row is not None and row.rev == rev
-        case StateIs(state):
-            return row is not None and row.state == state

@@ -15,11 +15,15 @@ from typing import NamedTuple
 from godos.catalog.items import (
     MAX_ACTIONS,
     MAX_ITEM,
+    Absent,
     Action,
     Condition,
     Delete,
     Item,
+    Present,
     Put,
+    RevIs,
+    StateIs,
 )
 
 MAX_P = 2048  # bytes of UTF-8.  Source: DynamoDB, partition key length
@@ -112,6 +116,21 @@ def _to_step(action: Action) -> Step:
     return Step(action.p, action.s, action.condition, None, isinstance(action, Delete))
 
 
+def holds(condition: Condition | None, standing: tuple[str | None, str | None] | None) -> bool:
+    """Whether the condition allows what stands at the place: its rev and state, None: nothing."""
+    match condition:
+        case None:
+            return True
+        case Absent():
+            return standing is None
+        case Present():
+            return standing is not None
+        case RevIs(rev):
+            return standing is not None and standing[0] == rev
+        case StateIs(state):
+            return standing is not None and standing[1] == state
+
+
 def fingerprint(steps: Sequence[Step]) -> bytes:
     """8 bytes that tell one transaction from another that was given the same token."""
     digest = blake2b(digest_size=8)
@@ -140,6 +159,24 @@ def check_places(places: Sequence[tuple[str, bytes]]) -> None:
         raise ValueError(f"at most {MAX_PLACES} items at once, not {len(places)}")
     for p, s in places:
         check_place(p, s)
+
+
+def to_cursor(p: str, s: bytes) -> str:
+    """A scan's cursor that goes on after the item at (`p`, `s`)."""
+    return f"{s.hex()}:{p}"
+
+
+def from_cursor(cursor: str | None) -> tuple[str, bytes]:
+    """
+    The place after which a scan goes on; before all places when None.
+
+    Raises:
+        ValueError: no scan of ours gave out this cursor.
+    """
+    if cursor is None:
+        return "", b""
+    s, _, p = cursor.partition(":")
+    return p, bytes.fromhex(s)
 
 
 def check_limit(limit: int) -> None:
