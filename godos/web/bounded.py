@@ -1,0 +1,74 @@
+"""A body of unknown length that must not become larger than it may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IConsumer
+from zope.interface import implementer
+
+from godos.deferreds import deferred
+from godos.model.bodies import IBody
+from godos.model.errors import EntityTooLarge
+
+
+@implementer(IConsumer)
+class _Counting:
+    """Hands a body on until it exceeds `limit` bytes; then it stops the producer."""
+
+    def __init__(self, consumer: IConsumer, limit: int) -> None:
+        self._consumer = consumer
+        self._left = limit
+        self._producer: Any = None
+
+    @property
+    def exceeded(self) -> bool:
+        return self._left < 0
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        self._producer = producer
+        self._consumer.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+        self._consumer.unregisterProducer()
+
+    def write(self, data: bytes) -> None:
+        if self.exceeded:
+            return
+        self._left -= len(data)
+        if not self.exceeded:
+            self._consumer.write(data)
+        elif self._producer is not None:
+            self._producer.stopProducing()
+
+
+@implementer(IBody)
+class BoundedBody:
+    """`body`, which fails with EntityTooLarge once more than `limit` bytes came."""
+
+    def __init__(self, body: IBody, limit: int) -> None:
+        self._body = body
+        self._limit = limit
+        self.length = body.length
+
+    @deferred
+    async def deliver_to(self, consumer: IConsumer) -> None:
+        """See `IBody.deliver_to`."""
+        counting = _Counting(consumer, self._limit)
+        try:
+            await self._body.deliver_to(counting)
+        except Exception as error:
+            if counting.exceeded:
+                raise self._too_large() from error
+            raise
+        if counting.exceeded:
+            raise self._too_large()
+
+    def collect(self, limit: int) -> Deferred[list[bytes]]:
+        """See `IBody.collect`."""
+        return self._body.collect(min(limit, self._limit))
+
+    def _too_large(self) -> EntityTooLarge:
+        return EntityTooLarge(f"one PUT takes at most {self._limit} bytes")
