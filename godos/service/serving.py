@@ -1,0 +1,38 @@
+"""From parsed options to the service that twistd runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from godos.service.announce import going_to_background
+from godos.service.daemon import Assembly, Daemon, say
+from godos.service.ending import Ending
+from godos.service.logs import log_observer
+from godos.service.options import DaemonOptions
+
+Assemble = Callable[[Any, Any], Assembly]
+
+
+def daemon_service(options: DaemonOptions, assemble: Assemble, reactor: Any = None) -> Daemon:
+    """
+    The daemon of these options; nothing is started.
+
+    Args:
+        assemble: puts the parts together, given `options.parsed` and the reactor.
+
+    Raises:
+        SystemExit: the log cannot be written; its text is the line that says so.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    try:
+        observer = log_observer(options.parent, options["log-level"])
+    except OSError as error:
+        raise SystemExit(f"{options.daemon}: cannot write the log: {error}") from error
+    if options.background is not None:
+        binding = options.parsed.binding
+        where = binding.reach(binding.port)
+        for line in going_to_background(options.daemon, where, *options.background):
+            say(line)
+    return Daemon(assemble(options.parsed, reactor), reactor, Ending(reactor), observer)
