@@ -1,0 +1,224 @@
+"""The catalog: `ICatalog`, put together from its parts over one item store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from godos.catalog.blobs import Blobs
+from godos.catalog.buckets import Buckets
+from godos.catalog.collection import Collection
+from godos.catalog.commits import Commits
+from godos.catalog.deletes import Deletes
+from godos.catalog.items import IItemStore
+from godos.catalog.leases import Leases
+from godos.catalog.listings import Listings
+from godos.catalog.members import Members
+from godos.catalog.places import ObjectKey
+from godos.catalog.versions import Versions
+from godos.catalog.writing import Backoff, Writer
+from godos.deferreds import deferred
+from godos.model.blobs import Blob, Placed
+from godos.model.catalog import ICatalog, Removal, RepairWork
+from godos.model.members import ApiServer, Cluster, Node
+from godos.model.names import new_id
+from godos.model.versions import (
+    UNCONDITIONAL,
+    Bucket,
+    Deleted,
+    Listing,
+    NewVersion,
+    ObjectVersion,
+    Versioning,
+    WriteCondition,
+)
+
+DYNAMODB_SETTLE = 10.0  # seconds: 2 of cache + 5 until abandoned < 10, with room to arrive
+
+
+@implementer(ICatalog)
+class Catalog:
+    """
+    Args:
+        clock: pauses are taken on it, and its `seconds()` are since the epoch.
+        settle: seconds that a change of a bucket waits for commits under way; 0 where the
+            engine checks the bucket's row in each commit for nothing (see `buckets`).
+        monotonic: seconds of a clock that never steps, for ages; with a test's clock, that.
+        draw_id: 128 fresh random bits as 32 hex digits.
+        random: for the jitter of pauses.
+        shards: of the heads of buckets made from now on.
+    """
+
+    def __init__(
+        self,
+        items: IItemStore,
+        clock: IReactorTime,
+        settle: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        draw_id: Callable[[], str] = new_id,
+        random: Random | None = None,
+        shards: int = 1,
+    ) -> None:
+        backoff = Backoff(clock, Random() if random is None else random)
+        writer = Writer(items, backoff, monotonic, draw_id)
+        self._shards = shards
+        self._versions = Versions(items)
+        self._buckets = Buckets(items, writer, backoff, clock, monotonic, draw_id, settle)
+        self._commits = Commits(items, writer, backoff, self._buckets, self._versions, clock)
+        self._deletes = Deletes(
+            writer, backoff, self._buckets, self._versions, self._commits, clock, draw_id
+        )
+        self._listings = Listings(items, self._versions)
+        self._blobs = Blobs(items, writer, backoff, clock, draw_id)
+        self._collection = Collection(items, writer, clock, draw_id)
+        self._members = Members(items, writer, backoff, clock, draw_id)
+        self._leases = Leases(items, writer, monotonic, draw_id)
+
+    # -- the cluster --------------------------------------------------------------------
+    @deferred
+    async def cluster(self) -> Cluster:
+        return await self._members.cluster()
+
+    @deferred
+    async def initialise(self, policy: str) -> Cluster:
+        return await self._members.initialise(policy)
+
+    # -- buckets ------------------------------------------------------------------------
+    @deferred
+    async def create_bucket(self, name: str, owner: str) -> Bucket:
+        return await self._buckets.create(name, owner, self._shards)
+
+    @deferred
+    async def bucket(self, name: str) -> Bucket:
+        return (await self._buckets.cached(name)).bucket
+
+    @deferred
+    async def buckets(self) -> Sequence[Bucket]:
+        return await self._buckets.all()
+
+    @deferred
+    async def delete_bucket(self, name: str) -> None:
+        await self._buckets.delete(name)
+
+    @deferred
+    async def set_versioning(self, name: str, versioning: Versioning) -> Bucket:
+        return await self._buckets.set_versioning(name, versioning)
+
+    # -- objects ------------------------------------------------------------------------
+    @deferred
+    async def head(self, bucket: Bucket, key: str) -> ObjectVersion:
+        return await self._versions.latest(ObjectKey(bucket, key))
+
+    @deferred
+    async def version(self, bucket: Bucket, key: str, version_id: str) -> ObjectVersion:
+        return await self._versions.version(ObjectKey(bucket, key), version_id)
+
+    @deferred
+    async def commit(
+        self,
+        bucket: Bucket,
+        key: str,
+        new: NewVersion,
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> ObjectVersion:
+        return await self._commits.commit(bucket, key, new, condition)
+
+    @deferred
+    async def delete(
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str | None = None,
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> Deleted:
+        return await self._deletes.delete(bucket, key, version_id, condition)
+
+    @deferred
+    async def list_objects(
+        self,
+        bucket: Bucket,
+        prefix: str = "",
+        delimiter: str = "",
+        after: str = "",
+        limit: int = 1000,
+    ) -> Listing:
+        return await self._listings.objects(bucket, prefix, delimiter, after, limit)
+
+    @deferred
+    async def list_versions(
+        self,
+        bucket: Bucket,
+        prefix: str = "",
+        delimiter: str = "",
+        after: str = "",
+        after_version: str = "",
+        limit: int = 1000,
+    ) -> Listing:
+        return await self._listings.versions(bucket, prefix, delimiter, after, after_version, limit)
+
+    # -- blobs --------------------------------------------------------------------------
+    @deferred
+    async def blob(self, incarnation: str) -> Blob | None:
+        return await self._blobs.blob(incarnation)
+
+    @deferred
+    async def correct_layout(self, blob: Blob, layout: tuple[Placed, ...]) -> Blob | None:
+        return await self._blobs.correct_layout(blob, layout)
+
+    @deferred
+    async def want_repair(self, incarnation: str, reason: str) -> None:
+        await self._blobs.want_repair(incarnation, reason)
+
+    @deferred
+    async def repairs(self, limit: int = 1000) -> Sequence[RepairWork]:
+        return await self._blobs.repairs(limit)
+
+    @deferred
+    async def removals(self, grace: float, limit: int = 100) -> Sequence[Removal]:
+        return await self._collection.removals(grace, limit)
+
+    @deferred
+    async def removed(self, removal: Removal) -> None:
+        await self._collection.removed(removal)
+
+    # -- members ------------------------------------------------------------------------
+    @deferred
+    async def claim_node(self, node: Node) -> Node:
+        return await self._members.claim_node(node)
+
+    @deferred
+    async def update_node(self, node: Node) -> Node | None:
+        return await self._members.update_node(node)
+
+    @deferred
+    async def node(self, node_id: str) -> Node | None:
+        return await self._members.node(node_id)
+
+    @deferred
+    async def nodes(self) -> Sequence[Node]:
+        return await self._members.nodes()
+
+    @deferred
+    async def remove_node(self, node: Node) -> None:
+        await self._members.remove_node(node)
+
+    @deferred
+    async def beat_api(self, server: ApiServer) -> None:
+        await self._members.beat_api(server)
+
+    @deferred
+    async def apis(self) -> Sequence[ApiServer]:
+        return await self._members.apis()
+
+    @deferred
+    async def remove_api(self, server_id: str) -> None:
+        await self._members.remove_api(server_id)
+
+    # -- leases -------------------------------------------------------------------------
+    @deferred
+    async def try_lease(self, what: str, holder: str, patience: float) -> bool:
+        return await self._leases.try_lease(what, holder, patience)

@@ -1,0 +1,151 @@
+"""
+Collection: finding the blobs that no version refers to, and letting go of them.
+
+The order of the steps is what makes it safe, not the time they take: a blob is condemned
+by compare-and-set only after no reference was found, and handed out for removal only after
+none was found again.  A commit adds a reference only to a blob that its transaction finds
+live; so between the two looks either the commit was first, and the second look finds it,
+or the condemnation was, and the commit is refused.
+
+Collect rows stay until the blob's rows are gone, and every round looks at all of them
+that are old enough: so nothing needs to be remembered for a holder that died half-way,
+and a row written late by a slow clock is found as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
+
+from godos.catalog.items import Delete, IItemStore, Item, Put, RevIs
+from godos.catalog.places import (
+    SPREAD,
+    blob_place,
+    collect_partition,
+    collect_stop,
+    references,
+    repair_place,
+)
+from godos.catalog.records import blob_item, blob_of, fields
+from godos.catalog.together import together
+from godos.catalog.writing import Writer
+from godos.model.blobs import Blob, BlobState
+from godos.model.catalog import Removal
+
+_AT_ONCE = 8  # blobs examined at the same time
+
+
+class Collection:
+    """
+    `removals` goes round: each call goes on where the last one of this process ended, so
+    that blobs whose removal fails (their node is down) do not keep the others waiting.
+    """
+
+    def __init__(
+        self,
+        items: IItemStore,
+        writer: Writer,
+        clock: IReactorTime,
+        draw_id: Callable[[], str],
+    ) -> None:
+        self._items, self._writer = items, writer
+        self._clock, self._draw_id = clock, draw_id
+        self._partition, self._start = 0, b""
+
+    async def removals(self, grace: float, limit: int) -> Sequence[Removal]:
+        """As ICatalog.removals; looks at each collect row at most once."""
+        stop = collect_stop(self._clock.seconds() - grace)
+        found: list[Removal] = []
+        left = SPREAD if not self._start else SPREAD + 1  # the first one's beginning comes last
+        while left and len(found) < limit:
+            page = await self._items.query(
+                collect_partition(self._partition), self._start, stop, limit - len(found)
+            )
+            found += await self._examined(page.items)
+            if page.cursor is None or page.cursor >= stop:
+                self._partition, self._start = (self._partition + 1) % SPREAD, b""
+                left -= 1
+            else:
+                self._start = page.cursor
+        return found
+
+    async def removed(self, removal: Removal) -> None:
+        """As ICatalog.removed."""
+        blob = removal.blob
+        work = _work_place(blob.incarnation, removal.work)
+        refusal = await self._writer.write(
+            [
+                Delete(*blob_place(blob.incarnation), RevIs(blob.rev)),
+                Delete(*repair_place(blob.incarnation)),
+                Delete(*work),
+            ]
+        )
+        if refusal is None:
+            return
+        refusal.or_unknown()
+        if await self._items.get(*blob_place(blob.incarnation)) is None:
+            await self._done(work, None)  # another was faster, and its collect row another one
+
+    async def _examined(self, rows: Sequence[Item]) -> list[Removal]:
+        found: list[Removal] = []
+        for first in range(0, len(rows), _AT_ONCE):
+            some = rows[first : first + _AT_ONCE]
+            results = await together(self._examine(item) for item in some)
+            found += [removal for removal in results if removal is not None]
+        return found
+
+    async def _examine(self, work: Item) -> Removal | None:
+        """Bring one blob as far as it can be now; a Removal when it may go."""
+        fields(work)
+        incarnation = work.s[8:].hex()
+        item = await self._items.get(*blob_place(incarnation))
+        if item is None:
+            await self._done((work.p, work.s), work.rev)
+            return None
+        blob = blob_of(item)
+        if await self._referenced(incarnation):
+            await self._spared(blob, work)
+            return None
+        if blob.state is BlobState.LIVE:
+            condemned = await self._changed(blob, BlobState.CONDEMNED)
+            if condemned is None:
+                return None  # somebody else works on it: its row stays for the next round
+            blob = condemned
+            if await self._referenced(incarnation):
+                await self._spared(blob, work)
+                return None
+        return Removal(blob, work.s)
+
+    async def _spared(self, blob: Blob, work: Item) -> None:
+        """It is referred to: let it live, and forget the work (its rev is compared)."""
+        if blob.state is BlobState.LIVE or await self._changed(blob, BlobState.LIVE) is not None:
+            await self._done((work.p, work.s), work.rev)
+
+    async def _changed(self, blob: Blob, state: BlobState) -> Blob | None:
+        changed = evolve(blob, state=state, rev=self._draw_id())
+        refusal = await self._writer.write([Put(blob_item(changed), RevIs(blob.rev))])
+        if refusal is None or refusal.is_own(changed.rev):
+            return changed
+        refusal.or_unknown()
+        return None
+
+    async def _referenced(self, incarnation: str) -> bool:
+        start: bytes | None = b""
+        while start is not None:
+            page = await self._items.query(references(incarnation), start, limit=1)
+            if page.items:
+                return True
+            start = page.cursor
+        return False
+
+    async def _done(self, place: tuple[str, bytes], rev: str | None) -> None:
+        """Remove a collect row, unless another drop has written it anew since."""
+        refusal = await self._writer.write([Delete(*place, None if rev is None else RevIs(rev))])
+        if refusal is not None:
+            refusal.or_unknown()
+
+
+def _work_place(incarnation: str, work: bytes) -> tuple[str, bytes]:
+    return collect_partition(int(incarnation[0], SPREAD)), work

@@ -1,0 +1,139 @@
+"""DELETE: a marker on top, or the removal of a version for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.interfaces import IReactorTime
+
+from godos.catalog.buckets import Buckets
+from godos.catalog.commits import Commits
+from godos.catalog.items import Action, Check, RevIs
+from godos.catalog.places import ObjectKey
+from godos.catalog.plans import check_condition, remove_head, remove_older
+from godos.catalog.records import Head
+from godos.catalog.versions import Sought, Versions, by_id, by_operation
+from godos.catalog.writing import Backoff, Refusal, Turns, Writer
+from godos.model.errors import CatalogUnavailable, CommitUnknown
+from godos.model.versions import (
+    NULL_VERSION,
+    UNCONDITIONAL,
+    Bucket,
+    Deleted,
+    NewVersion,
+    ObjectVersion,
+    Versioning,
+    WriteCondition,
+)
+
+
+class Deletes:
+    def __init__(
+        self,
+        writer: Writer,
+        backoff: Backoff,
+        buckets: Buckets,
+        versions: Versions,
+        commits: Commits,
+        clock: IReactorTime,
+        draw_id: Callable[[], str],
+    ) -> None:
+        self._writer, self._backoff = writer, backoff
+        self._buckets, self._versions, self._commits = buckets, versions, commits
+        self._clock, self._draw_id = clock, draw_id
+
+    async def delete(
+        self, bucket: Bucket, key: str, version_id: str | None, condition: WriteCondition
+    ) -> Deleted:
+        """As ICatalog.delete."""
+        if version_id is not None:
+            removed = await self._remove(bucket, key, by_id(version_id), condition)
+            marker = removed is not None and removed.is_delete_marker
+            return Deleted(version_id, marker, removed)
+        row = await self._buckets.writable(bucket)
+        if row.bucket.versioning is Versioning.OFF:
+            removed = await self._remove(bucket, key, by_id(NULL_VERSION), condition, True)
+            if removed is not None and removed.is_latest:
+                return Deleted(removed=removed)
+            row = await self._buckets.fresh(bucket.name)  # or have versions been kept meanwhile?
+            if row.bucket.versioning is Versioning.OFF:
+                return Deleted(removed=removed)
+        marker_version = await self._commits.commit(
+            bucket,
+            key,
+            NewVersion(self._draw_id(), "", 0, self._clock.seconds(), None),
+            condition,
+            delete_marker=True,
+        )
+        return Deleted(marker_version.version_id, True)
+
+    async def _remove(
+        self,
+        bucket: Bucket,
+        key: str,
+        sought: Sought,
+        condition: WriteCondition,
+        while_off: bool = False,
+    ) -> ObjectVersion | None:
+        """
+        Remove a version for good; None when there is no such version.
+
+        Or when it was to be done only `while_off`, and versioning is on since.
+        """
+        operation = self._draw_id()
+        turns = Turns(self._backoff, repr(key))
+        while await turns.next():
+            row = await self._buckets.writable(bucket)
+            if while_off and row.bucket.versioning is not Versioning.OFF:
+                return None
+            at = ObjectKey(row.bucket, key)
+            found, head = await self._versions.find(at, sought)
+            check_condition(condition, key, head)
+            if found is None or head is None:
+                return None
+            actions = await self._removal(at, found, head, operation)
+            if condition != UNCONDITIONAL and not found.is_latest:
+                actions.append(Check(*at.head, RevIs(head.rev)))
+            refusal = await self._writer.write(
+                [*actions, *self._buckets.checks(row)], partial(self._buckets.still, row)
+            )
+            if refusal is None or await self._happened(at, found, refusal, condition):
+                return found
+            self._buckets.forget(bucket.name)
+        raise AssertionError("unreachable")
+
+    async def _removal(
+        self, at: ObjectKey, found: ObjectVersion, head: Head, operation: str
+    ) -> list[Action]:
+        now = self._clock.seconds()
+        if not found.is_latest:
+            return remove_older(at, found, operation, now)
+        older = await self._versions.newest_older(at, 2) if head.older else []
+        return remove_head(at, head, older, operation, now)
+
+    async def _happened(
+        self, at: ObjectKey, target: ObjectVersion, refusal: Refusal, condition: WriteCondition
+    ) -> bool:
+        """
+        Whether a refused removal was done by an earlier sending whose answer was lost.
+
+        A removal leaves no row that names it.  But when its target is gone, the delete
+        is done whoever did it: it may have come just before the writer that was faster.
+
+        Fails:
+            CommitUnknown: it may have been done; or had a condition, whose one winner
+                cannot be told.
+        """
+        if not refusal.resent:
+            return False
+        try:
+            sought = by_operation(target.seq, target.reference)
+            found, _head = await self._versions.find(at, sought)
+        except CatalogUnavailable as error:
+            raise CommitUnknown("the catalog did not tell whether this was deleted") from error
+        if found is None and condition == UNCONDITIONAL:
+            return True
+        if found is None or not refusal.settled:
+            raise CommitUnknown("the catalog did not tell whether this was deleted")
+        return False

@@ -1,0 +1,103 @@
+"""
+Where each row of the catalog stands: its partition `p` and its sort key `s`.
+
+The table with every row's fields is `docs/catalog-rows.rst`.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from attrs import frozen
+
+from godos.model.versions import Bucket
+
+Place = tuple[str, bytes]
+
+ONLY = b"."  # the sort key of a partition that holds one row
+META: Place = ("META", b"schema")
+BUCKETS = "BKT"
+NODES = "NODE"
+APIS = "API"
+SPREAD = 16  # partitions over which collect and repair rows are spread
+MAX_SEQ = 2**64 - 1
+
+
+def bucket_place(name: str) -> Place:
+    return BUCKETS, name.encode()
+
+
+@frozen
+class ObjectKey:
+    """A key of a bucket, and where the rows of its versions stand."""
+
+    bucket: Bucket
+    key: str
+
+    @property
+    def head(self) -> Place:
+        """The latest version's row."""
+        raw = self.key.encode()
+        return head_partition(self.bucket, sha256(raw).digest()[0] % self.bucket.shards), raw
+
+    @property
+    def history(self) -> str:
+        """The partition of the older versions: hashed, because a `p` is no place for bytes."""
+        return f"H#{self.bucket.id}#{sha256(self.key.encode()).hexdigest()[:32]}"
+
+    def older(self, seq: int) -> Place:
+        """The row of an older version."""
+        return self.history, history_key(seq)
+
+
+def head_partition(bucket: Bucket, shard: int) -> str:
+    return f"O#{bucket.id}#{shard}"
+
+
+def history_key(seq: int) -> bytes:
+    """Inverted, so that the newest comes first."""
+    return (MAX_SEQ - seq).to_bytes(8, "big")
+
+
+def blob_place(incarnation: str) -> Place:
+    return f"B#{incarnation}", ONLY
+
+
+def references(incarnation: str) -> str:
+    """The partition of a blob's references."""
+    return f"R#{incarnation}"
+
+
+def reference_place(incarnation: str, reference: str) -> Place:
+    return references(incarnation), reference.encode()
+
+
+def collect_partition(number: int) -> str:
+    return f"G#{number:x}"
+
+
+def collect_place(incarnation: str, when: float) -> Place:
+    """`when` (seconds since the epoch) orders the rows, so that the oldest are found first."""
+    key = _milliseconds(when) + bytes.fromhex(incarnation)
+    return collect_partition(int(incarnation[0], SPREAD)), key
+
+
+def collect_stop(when: float) -> bytes:
+    """After every collect row that was written at `when` or before."""
+    return _milliseconds(when) + b"\xff" * 17
+
+
+def repair_partition(number: int) -> str:
+    return f"F#{number:x}"
+
+
+def repair_place(incarnation: str) -> Place:
+    return repair_partition(int(incarnation[0], SPREAD)), bytes.fromhex(incarnation)
+
+
+def lease_place(what: str) -> Place:
+    return f"L#{what}", ONLY
+
+
+def _milliseconds(when: float) -> bytes:
+    return max(0, int(when * 1000)).to_bytes(8, "big")

@@ -1,0 +1,194 @@
+"""
+What a write of a version changes: decisions over rows that were read, without I/O.
+
+Every change of a key goes through its head row, by compare-and-set on the rev: that alone
+orders the writers of a key.  The one exception is the removal of an older version, which
+compares that version's own rev and leaves the head as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from godos.catalog.items import Absent, Action, Check, Condition, Delete, Put, RevIs, StateIs
+from godos.catalog.places import (
+    ObjectKey,
+    blob_place,
+    collect_place,
+    reference_place,
+    repair_place,
+)
+from godos.catalog.records import Head, blob_item, head_item, older_item, row
+from godos.catalog.version_ids import version_id
+from godos.model.blobs import BlobState
+from godos.model.errors import NoSuchKey, PreconditionFailed
+from godos.model.versions import (
+    NULL_VERSION,
+    NewVersion,
+    ObjectVersion,
+    Versioning,
+    WriteCondition,
+)
+
+
+def check_condition(condition: WriteCondition, key: str, head: Head | None) -> None:
+    """
+    A delete marker on top counts as no object.
+
+    Raises:
+        NoSuchKey: If-Match, and there is no object.
+        PreconditionFailed: the object is not as the condition wants it.
+    """
+    there = head is not None and not head.version.is_delete_marker
+    if condition.if_none_match_any and there:
+        raise PreconditionFailed(f"If-None-Match: * forbids this, for {key!r} exists")
+    if condition.if_match is None:
+        return
+    if head is None or not there:
+        raise NoSuchKey(
+            f"If-Match needs an object, and there is no {key!r}",
+            head.version.version_id if head else None,
+        )
+    if condition.if_match not in ("*", head.version.etag):
+        raise PreconditionFailed(f"{key!r} has another ETag than If-Match says")
+
+
+def successor(
+    at: ObjectKey, head: Head | None, new: NewVersion, delete_marker: bool
+) -> ObjectVersion:
+    """
+    The version that `new` becomes on top of `head`.
+
+    While versioning is off or suspended it is the null version.  Both are one case: with
+    versioning off the head is the null version and so the one that is replaced, and a
+    server that has not yet seen versioning go on can destroy no other.
+    """
+    seq = 1 if head is None else head.version.seq + 1
+    null = at.bucket.versioning is not Versioning.ENABLED
+    return ObjectVersion(
+        bucket=at.bucket.name,
+        key=at.key,
+        version_id=NULL_VERSION if null else version_id(seq, new.operation),
+        seq=seq,
+        etag=new.etag,
+        size=new.size,
+        modified=new.modified,
+        incarnation=None if new.blob is None else new.blob.incarnation,
+        reference=new.operation,
+        rev=new.operation,
+        is_null=null,
+        is_delete_marker=delete_marker,
+        headers=new.headers,
+        metadata=new.metadata,
+        checksums=new.checksums,
+    )
+
+
+def put_on_top(
+    at: ObjectKey,
+    head: Head | None,
+    null_below: ObjectVersion | None,
+    version: ObjectVersion,
+    now: float,
+) -> list[Action]:
+    """
+    Make `version` the head.
+
+    Args:
+        null_below: the null version, if it is an older one and `version` replaces it.
+        now: seconds since the epoch, for the collector.
+    """
+    if head is None:
+        return [Put(head_item(at, Head(version)), Absent())]
+    unchanged = RevIs(head.rev)
+    if version.is_null and head.version.is_null:
+        replaced = Head(version, older=head.older)
+        return [Put(head_item(at, replaced), unchanged), *dropped(head.version, version.rev, now)]
+    null_seq = head.version.seq if head.version.is_null else head.null_seq
+    raised = Head(version, older=True, null_seq=None if version.is_null else null_seq)
+    actions: list[Action] = [
+        Put(head_item(at, raised), unchanged),
+        # nothing can stand there: all older versions have a smaller seq than the head
+        Put(older_item(at, head.version, version.rev), Absent()),
+    ]
+    if version.is_null and null_below is not None:
+        actions += remove_older(at, null_below, version.rev, now)
+    return actions
+
+
+def remove_head(
+    at: ObjectKey, head: Head, older: Sequence[ObjectVersion], operation: str, now: float
+) -> list[Action]:
+    """
+    Remove the latest version, and let the next older one take its place.
+
+    Args:
+        older: the newest two of the older versions, as many as there are.
+    """
+    gone = dropped(head.version, operation, now)
+    if not older:
+        return [Delete(*at.head, RevIs(head.rev)), *gone]
+    following = older[0]
+    promoted = Head(
+        evolve(following, rev=operation),
+        older=len(older) > 1,
+        null_seq=None if following.is_null else head.null_seq,
+    )
+    return [
+        Put(head_item(at, promoted), RevIs(head.rev)),
+        Delete(*at.older(following.seq), RevIs(following.rev)),
+        *gone,
+    ]
+
+
+def remove_older(at: ObjectKey, version: ObjectVersion, operation: str, now: float) -> list[Action]:
+    """Remove a version that is not the latest."""
+    return [
+        Delete(*at.older(version.seq), RevIs(version.rev)),
+        *dropped(version, operation, now),
+    ]
+
+
+def dropped(version: ObjectVersion, operation: str, now: float) -> list[Action]:
+    """What goes with a version's last row: its reference; and the collector is told."""
+    if version.incarnation is None:
+        return []
+    return [
+        Delete(*reference_place(version.incarnation, version.reference)),
+        Put(row(*collect_place(version.incarnation, now), operation)),
+    ]
+
+
+def referenced(new: NewVersion, now: float) -> list[Action]:
+    """
+    What a commit writes for the bytes of its version.
+
+    The one place for the rule that a commit adds a reference only to a live blob: one that
+    this commit makes (`rev` is empty), or one that the transaction finds live.
+    """
+    blob = new.blob
+    if blob is None:
+        return []
+    reference = reference_place(blob.incarnation, new.operation)
+    named = Put(row(*reference, new.operation))
+    if blob.rev:
+        live = StateIs(BlobState.LIVE.value)
+        return [Check(*blob_place(blob.incarnation), live), named]
+    actions: list[Action] = [Put(blob_item(evolve(blob, rev=new.operation)), Absent()), named]
+    if blob.below_target:
+        actions.append(wanted_repair(blob.incarnation, now, "below target", new.operation))
+    return actions
+
+
+def wanted_repair(
+    incarnation: str,
+    since: float,
+    reason: str,
+    operation: str,
+    condition: Condition | None = None,
+) -> Put:
+    """The repair row of a blob."""
+    repair = row(*repair_place(incarnation), operation, since=since, reason=reason)
+    return Put(repair, condition)
