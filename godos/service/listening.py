@@ -1,4 +1,4 @@
-"""The port of a daemon: taken first, so that its number is known, and opened last."""
+"""The port of a daemon: reserved first, so that its number is known, and opened last."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.ssl import CertificateOptions
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from godos.deferreds import deferred
 from godos.model.errors import CannotStart
@@ -16,52 +17,59 @@ from godos.service.binding import Binding
 from godos.service.lifecycle import Step
 from godos.service.values import joined
 
-BACKLOG = 511  # connections that wait to be accepted
 
+class Site(Protocol):
+    """As much of a `StreamingSite` as is needed here."""
 
-class Draining(Protocol):
-    """A protocol factory that knows its connections."""
-
-    def drain(self) -> Deferred[None]:
-        """Close idle connections now, others after their request; fires when none is left."""
+    def quiesce(self, timeout: float) -> Deferred[None]:
+        """Close idle connections, the others after their request or `timeout` seconds."""
 
     def abort(self) -> None:
         """Break off every connection."""
 
 
+Listen = Callable[..., IListeningPort]
+
+
 class Listener:
     """
-    The port.
+    The port of a daemon.
 
     Args:
-        factory: makes the site when the port opens; what it serves runs by then.
+        listen: as `web.listening.listen`.
+        site: makes the site when the port opens; what it serves runs by then.
+        stop_timeout: seconds that running requests get at the end.
     """
 
     def __init__(
         self,
         reactor: Any,
         binding: Binding,
-        factory: Callable[[], Draining],
+        listen: Listen,
+        site: Callable[[], Site],
+        stop_timeout: float,
         tls: CertificateOptions | None = None,
     ) -> None:
         self._reactor = reactor
         self._binding = binding
-        self._factory = factory
+        self._listen = listen
+        self._make_site = site
+        self._stop_timeout = stop_timeout
         self._tls = tls
-        self._socket: socket.socket | None = None
+        self._reserved: socket.socket | None = None
         self._port: Any = None
-        self._site: Draining | None = None
-        self.number = 0  # of the port, once it is taken
+        self._site: Site | None = None
+        self.number = 0  # of the port, once it is reserved
 
     @property
-    def taking(self) -> Step:
-        """Hold the port without accepting anything: it is known, and nobody else has it."""
-        return Step("taking the port", self._take, self._release)
+    def reserving(self) -> Step:
+        """Bind without listening: the number is known, and a port in use is told at once."""
+        return Step("reserving the port", self._reserve, self._release)
 
     @property
-    def opening(self) -> Step:
+    def serving(self) -> Step:
         """Accept connections; its stop ends when the last request is through."""
-        return Step("serving clients", self._open, self._close, self._abort)
+        return Step("serving requests", self._open, self._close, self._abort)
 
     @property
     def address(self) -> str:
@@ -73,50 +81,47 @@ class Listener:
         """The same with its scheme."""
         return f"{'http' if self._tls is None else 'https'}://{self.address}"
 
-    def _take(self) -> Deferred[None]:
+    def _reserve(self) -> Deferred[None]:
         interface, port = self._binding.interface, self._binding.port
         family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        bound = socket.socket(family, socket.SOCK_STREAM)
         try:
-            taken.setblocking(False)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            taken.bind((interface, port))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((interface, port))
         except OSError as error:
-            taken.close()
-            where = joined(interface or "0.0.0.0", port)
-            raise CannotStart(f"cannot listen on {where}: {error.strerror}") from error
-        self._socket, self.number = taken, taken.getsockname()[1]
+            bound.close()
+            raise self._cannot(port, error) from error
+        self._reserved, self.number = bound, bound.getsockname()[1]
         return succeed(None)
 
     def _release(self) -> Deferred[None]:
-        if self._socket is not None:
-            self._socket.close()
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
         return succeed(None)
 
     def _open(self) -> Deferred[None]:
-        assert self._socket is not None
-        site: Any = self._factory()
-        self._site = site
-        served = site
-        if self._tls is not None:
-            served = TLSMemoryBIOFactory(self._tls, False, site)
+        self._site = self._make_site()
+        self._release()
+        interface = self._binding.interface
         try:
-            self._socket.listen(BACKLOG)
-        except OSError as error:  # another bound the same port meanwhile
-            raise CannotStart(f"cannot listen on {self.address}: {error.strerror}") from error
-        self._port = self._reactor.adoptStreamPort(
-            self._socket.fileno(), self._socket.family, served
-        )
-        self._socket.close()  # the reactor has its own copy
-        self._socket = None
+            self._port = self._listen(
+                self._reactor, self._site, self.number, interface, tls=self._tls
+            )
+        except CannotListenError as error:  # another was faster between the two steps
+            raise self._cannot(self.number, error.socketError) from error
         return succeed(None)
 
     @deferred
     async def _close(self) -> None:
         await maybeDeferred(self._port.stopListening)
         assert self._site is not None
-        await self._site.drain()
+        await self._site.quiesce(self._stop_timeout)
 
     def _abort(self) -> None:
         if self._site is not None:
             self._site.abort()
+
+    def _cannot(self, port: int, error: OSError) -> CannotStart:
+        where = joined(self._binding.interface or "0.0.0.0", port)
+        return CannotStart(f"cannot listen on {where}: {error.strerror or error}")
