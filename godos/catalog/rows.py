@@ -56,6 +56,16 @@ class Row(NamedTuple):
         return len(self.p.encode()) + len(self.s) + texts
 
 
+class Range(NamedTuple):
+    """The question of a `query`."""
+
+    p: str
+    start: bytes
+    stop: bytes | None
+    limit: int
+    reverse: bool
+
+
 class Step(NamedTuple):
     """One action of a transaction, checked: write `row`, or with None remove or only look."""
 

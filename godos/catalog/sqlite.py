@@ -21,6 +21,7 @@ from godos.catalog.batches import Batches
 from godos.catalog.items import Action, ConditionFailed, IItemStore, Item, Page, ScanPage
 from godos.catalog.once import Once
 from godos.catalog.rows import (
+    Range,
     Row,
     check_limit,
     check_place,
@@ -32,7 +33,7 @@ from godos.catalog.rows import (
 )
 from godos.catalog.sqlite_commits import Outcome, Standing, Transaction, Writer
 from godos.catalog.sqlite_format import open_reader
-from godos.catalog.sqlite_reads import Range, get_range, get_rows, get_scan
+from godos.catalog.sqlite_reads import get_range, get_rows, get_scan
 from godos.deferreds import InThread, deferred
 from godos.model.errors import CatalogUnavailable
 

@@ -8,22 +8,12 @@ from typing import NamedTuple
 
 import apsw
 
-from godos.catalog.rows import PAGE_BYTES, Row, from_cursor, to_cursor
+from godos.catalog.rows import PAGE_BYTES, Range, Row, from_cursor, to_cursor
 
 _COLUMNS = "p, s, j, rev, state, expires"
 GET = f"SELECT {_COLUMNS} FROM items WHERE p = ? AND s = ?"
 _RANGE = f"SELECT {_COLUMNS} FROM items WHERE p = ? AND s >= ? {{below}} ORDER BY s {{order}}"
 _SCAN = f"SELECT {_COLUMNS} FROM items WHERE (p, s) > (?, ?) ORDER BY p, s"
-
-
-class Range(NamedTuple):
-    """The question of a `query`."""
-
-    p: str
-    start: bytes
-    stop: bytes | None
-    limit: int
-    reverse: bool
 
 
 class Rows(NamedTuple):

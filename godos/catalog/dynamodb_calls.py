@@ -1,0 +1,122 @@
+"""Calls of DynamoDB: made in worker threads, repeated while an error may pass."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from godos.catalog.dynamodb_errors import is_transient
+from godos.catalog.once import Once
+from godos.deferreds import InThread, deferred
+from godos.model.errors import CatalogUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PATIENCE = 10.0  # seconds for one call with all its repetitions
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.025, 1.0  # seconds
+
+T = TypeVar("T")
+
+
+class Calls:
+    """
+    A client, and the patience with it.
+
+    Every repetition sends the identical request, so a transaction, which carries its
+    token, is done once however often its answer was lost.
+    """
+
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        in_thread: InThread,
+        clock: IReactorTime,
+        patience: float = PATIENCE,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.clock = clock
+        self._client, self._in_thread = client, in_thread
+        self._patience, self._chance = patience, chance
+        self._running = 0
+        self._quiet: Deferred[None] | None = None
+        self.close = Once(self._close)
+
+    @deferred
+    async def __call__(
+        self, operation: str, request: dict[str, Any], decode: Callable[[Any], T]
+    ) -> T:
+        """
+        `decode` of the answer to `client.<operation>(**request)`; both run in a thread.
+
+        Fails:
+            CatalogUnavailable: no definite answer within the patience, or closed.
+            ClientError, BotoCoreError: a definite one, of which repetition changes nothing.
+        """
+        if self.close.started:
+            raise CatalogUnavailable("the catalog is closed")
+        self._running += 1
+        try:
+            return await self._persist(operation, request, decode)
+        finally:
+            self._running -= 1
+            if self._quiet is not None and not self._running:
+                self._quiet.callback(None)
+
+    async def pause(self, attempt: int, deadline: float) -> None:
+        """
+        Wait before the next attempt: longer each time, and never as long as others do.
+
+        Fails:
+            CatalogUnavailable: the deadline (on the clock) comes first.
+        """
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10))
+        pause = longest * (0.5 + self._chance() / 2)
+        if self.clock.seconds() + pause >= deadline:
+            raise CatalogUnavailable("DynamoDB gave no definite answer in time")
+        await deferLater(self.clock, pause)
+
+    def deadline(self) -> float:
+        """When the patience of a call that starts now ends."""
+        return self.clock.seconds() + self._patience
+
+    async def _persist(
+        self, operation: str, request: dict[str, Any], decode: Callable[[Any], T]
+    ) -> T:
+        deadline, attempt = self.deadline(), 0
+        while True:
+            try:
+                return await self._attempt(operation, request, decode, deadline)
+            except CancelledError:
+                raise
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                last = error
+            try:
+                await self.pause(attempt, deadline)
+            except CatalogUnavailable as ended:
+                raise CatalogUnavailable(f"{ended}: {last}") from last
+            attempt += 1
+
+    def _attempt(
+        self, operation: str, request: dict[str, Any], decode: Callable[[Any], T], deadline: float
+    ) -> Deferred[T]:
+        def call() -> T:
+            return decode(getattr(self._client, operation)(**request))
+
+        # The client has time-outs too; this one is for a pool whose threads are all taken.
+        left = max(deadline - self.clock.seconds(), _FIRST_PAUSE)
+        return self._in_thread(call).addTimeout(left, self.clock)
+
+    @deferred
+    async def _close(self) -> None:
+        if self._running:
+            self._quiet = Deferred()
+            await self._quiet
+        await self._in_thread(self._client.close)
