@@ -20,7 +20,8 @@ LAYERS = [
     {"cluster"},
     {"objects"},
     {"web"},
-    {"service", "cli"},
+    {"service"},
+    {"cli"},  # picks the same implementations as the daemons do
 ]
 HEIGHT = {package: height for height, layer in enumerate(LAYERS) for package in layer}
 
