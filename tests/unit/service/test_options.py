@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from godos.service.options import CONFIG, DaemonOptions, double_dashed
 from godos.service.settings import Setting
 from godos.service.values import SqsQueues
 
+ROOT = Path(__file__).parents[3]
 DAEMONS = (api.Options, data.Options, embedded.Options)
 
 
@@ -198,3 +200,22 @@ def test_tables_are_shared() -> None:
     """What has one name means the same for every daemon that has it."""
     assert all(STOP_TIMEOUT in kind.settings for kind in DAEMONS)
     assert TLS_CERT not in data.Options.settings
+
+
+@pytest.mark.parametrize("kind", DAEMONS)
+def test_example_files(kind: type[DaemonOptions]) -> None:
+    """The example of each daemon is read as it is, and what it leaves commented out exists."""
+    file = ROOT / "etc" / f"{kind.daemon}.toml"
+    parsed(kind, "--config", str(file))
+    known = {setting.name for setting in kind.settings}
+    offered = re.findall(r"^# ([a-z-]+) = ", file.read_text(), re.MULTILINE)
+    assert offered
+    assert set(offered) <= known
+
+
+def test_documented() -> None:
+    """The page on configuration has every option."""
+    page = (ROOT / "docs" / "configuration.rst").read_text()
+    for kind in DAEMONS:
+        for setting in (*kind.settings, CONFIG):
+            assert f"``--{setting.name}" in page
