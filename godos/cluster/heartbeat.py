@@ -7,14 +7,14 @@ from typing import Any
 
 from attrs import evolve
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
-from godos.model.errors import CannotStart, CatalogUnavailable, GodosError
+from godos.model.errors import CannotStart, CatalogUnavailable
 from godos.model.members import ApiServer, Node, NodeState
 
 EVERY = 5.0  # seconds between two beats
@@ -59,7 +59,9 @@ class _Beating(Service):
             if not self._failing:
                 self._log.warn("no heartbeat, the catalog does not answer: {error}", error=error)
             self._failing = True
-        except GodosError:
+        except CancelledError:
+            raise
+        except Exception:  # a bug too must not end the heartbeat: the node would be dead
             self._log.failure("a heartbeat failed")
         else:
             self._failing = False

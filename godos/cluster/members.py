@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -48,6 +49,7 @@ class Members(Service):
         local: the stores of nodes in this process, which need no network.
         connect: makes the `IFragmentStore` of a node elsewhere; called again when a node
             comes back under another address.
+        monotonic: seconds of a clock that never steps: the reactor's own may.
     """
 
     _log = Logger()
@@ -58,10 +60,11 @@ class Members(Service):
         clock: IReactorTime,
         local: Mapping[str, Any],
         connect: Callable[[Node], Any],
+        monotonic: Callable[[], float],
         patience: float = PATIENCE,
     ) -> None:
         self._catalog = catalog
-        self._clock = clock
+        self._monotonic = monotonic
         self._local = local
         self._connect = connect
         self._nodes: dict[str, Node] = {}
@@ -91,7 +94,7 @@ class Members(Service):
         """Read the rows now.  Fails as the catalog does, and keeps what was known."""
         rows: Sequence[Node] = await self._catalog.nodes()
         self._apis = await self._catalog.apis()
-        now = self._clock.seconds()
+        now = self._monotonic()
         self._nodes = {node.id: node for node in rows}
         self._node_pulses.observed({node.id: (node.boot_id, node.beat) for node in rows}, now)
         self._api_pulses.observed({api.id: api.beat for api in self._apis}, now)
@@ -100,6 +103,8 @@ class Members(Service):
     async def _look(self) -> None:
         try:
             await self.refresh()
+        except CancelledError:
+            raise
         except Exception as error:  # whatever it was, the next look must come
             if not self._failing:
                 self._log.warn("cannot read the members from the catalog: {error}", error=error)
@@ -111,11 +116,11 @@ class Members(Service):
         return [node for _, node in sorted(self._nodes.items())]
 
     def live(self) -> Sequence[Node]:
-        now = self._clock.seconds()
+        now = self._monotonic()
         return [node for node in self.registered() if self._node_pulses.alive(node.id, now)]
 
     def apis(self) -> Sequence[ApiServer]:
-        now = self._clock.seconds()
+        now = self._monotonic()
         return [api for api in self._apis if self._api_pulses.alive(api.id, now)]
 
     def suspect(self, node_id: str) -> None:

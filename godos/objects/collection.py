@@ -8,7 +8,7 @@ and only when every node of a layout said so are the rows.
 from __future__ import annotations
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -78,6 +78,10 @@ class Collector(Service):
             await self.round()
         except GodosError as error:
             self._log.warn("collection waits for the next round: {error}", error=error)
+        except CancelledError:
+            raise
+        except Exception:  # a bug too must not end the rounds
+            self._log.failure("a round of collection failed")
 
     @deferred
     async def round(self) -> None:

@@ -71,6 +71,7 @@ class BlobRead:
         self._placed: Placed | None = None  # what `_reader` reads
         self._tried: set[Placed] = set()
         self._located = False
+        self._elsewhere: list[Placed] = []  # what was found outside the layout
         self._troubles: list[str] = []
 
     @deferred
@@ -107,6 +108,8 @@ class BlobRead:
         while True:
             for placed in self._candidates():
                 if await self._try(placed):
+                    if placed not in self._blob.layout:
+                        self._sources.background.run("correcting a layout", self._correct(placed))
                     return
             if self._located:
                 raise BytesNotFound(
@@ -118,7 +121,8 @@ class BlobRead:
     def _candidates(self) -> Iterable[Placed]:
         """The layout's order spreads the load; nodes that look dead come last."""
         live = {node.id for node in self._sources.members.live()}
-        untried = [placed for placed in self._blob.layout if placed not in self._tried]
+        known = dict.fromkeys((*self._blob.layout, *self._elsewhere))
+        untried = [placed for placed in known if placed not in self._tried]
         return sorted(untried, key=lambda placed: placed.node not in live)
 
     async def _try(self, placed: Placed) -> bool:
@@ -175,7 +179,7 @@ class BlobRead:
 
     # -- beyond the layout --------------------------------------------------------------------
     async def _locate(self) -> None:
-        """Look for a newer layout, then ask all nodes; corrects the catalog when found."""
+        """Look for a newer layout, then ask all nodes."""
         self._sources.rows.forget(self._blob.incarnation)
         newer = await self._sources.catalog.blob(self._blob.incarnation)
         if newer is not None and newer.layout != self._blob.layout:
@@ -185,12 +189,9 @@ class BlobRead:
         located = found[self._blob.incarnation]
         if located.silent:
             self._troubles.append("no answer from " + ", ".join(located.silent))
-        for holder in located.holders:
-            for index in holder.indexes:
-                placed = Placed(index, holder.node)
-                if placed not in self._tried and await self._try(placed):
-                    self._sources.background.run("correcting a layout", self._correct(placed))
-                    return
+        self._elsewhere += [
+            Placed(index, holder.node) for holder in located.holders for index in holder.indexes
+        ]
 
     @deferred
     async def _correct(self, placed: Placed) -> None:

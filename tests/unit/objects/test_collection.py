@@ -1,0 +1,100 @@
+"""Removing what nothing refers to."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import fail
+
+from godos.model.errors import NodeUnreachable
+from godos.model.objects import PutRequest
+from godos.model.versions import UNCONDITIONAL
+from godos.objects.collection import EVERY, GRACE, Collector
+from tests.unit.objects.stores import Body, Store, now
+
+A_BIT = 60.0
+
+
+def put(store: Store, data: bytes, key: str = "k") -> None:
+    now(store.objects.put("objects", key, Body(data), PutRequest()))
+
+
+def collector(store: Store, holder: str = "me") -> Collector:
+    return Collector(store.catalog, store.cluster, store.clock, holder)
+
+
+def test_overwritten_and_deleted_bytes_go_after_the_grace() -> None:
+    """Not before: a reader may still be at them."""
+    store = Store(3)
+    put(store, b"old")
+    put(store, b"new")
+    put(store, b"gone", "other")
+    now(store.objects.delete("objects", "other", None, UNCONDITIONAL))
+    work = collector(store)
+    now(work.round())
+    assert store.fragments == 9
+    store.clock.advance(GRACE + A_BIT)
+    now(work.round())
+    assert store.fragments == 3
+    assert work.removed == 2
+
+
+def test_what_is_referred_to_stays() -> None:
+    """However often the collector comes round."""
+    store = Store(1)
+    put(store, b"kept")
+    for _ in range(3):
+        store.clock.advance(GRACE + A_BIT)
+        now(collector(store).round())
+    assert store.fragments == 1
+
+
+def test_an_unreachable_node_keeps_the_work_open() -> None:
+    """The rows stay until every node has removed its fragment."""
+    store = Store(3)
+    put(store, b"old")
+    put(store, b"new")
+    silent = store.nodes[0]
+    remove = silent.remove
+    silent.remove = lambda name: fail(NodeUnreachable("gone"))
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    now(work.round())
+    assert len(silent.fragments) == 2
+    assert work.removed == 0
+    silent.remove = remove
+    store.clock.advance(A_BIT)
+    now(work.round())
+    assert store.fragments == 3
+    assert work.removed == 1
+
+
+def test_one_collector_at_a_time() -> None:
+    """Who does not hold the lease leaves the work to who does, and takes over when it died."""
+    store = Store(1)
+    put(store, b"old")
+    put(store, b"new")
+    now(collector(store, "first").round())
+    store.clock.advance(GRACE + A_BIT)
+    second = collector(store, "second")
+    now(second.round())
+    assert second.removed == 0
+    store.clock.advance(3 * EVERY + 1)
+    now(second.round())
+    assert second.removed == 1
+
+
+def test_rounds_go_on_after_a_failure() -> None:
+    """A round that failed is logged, and the next one does the work."""
+    store = Store(1)
+    put(store, b"old")
+    put(store, b"new")
+    work = collector(store)
+    try_lease, troubles = store.catalog.try_lease, [ZeroDivisionError(), NodeUnreachable("?")]
+    store.catalog.try_lease = lambda *a: (  # type: ignore[method-assign]
+        fail(troubles.pop()) if troubles else try_lease(*a)
+    )
+    work.startService()
+    store.clock.advance(GRACE + A_BIT)
+    store.clock.pump([EVERY] * 4)
+    assert work.removed == 1
+    now(work.stopService())
+    assert not store.clock.getDelayedCalls()
