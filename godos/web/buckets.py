@@ -123,7 +123,7 @@ def _versioning(raw: bytes) -> Versioning:
         raise UnsupportedFeature('XML is not taken here yet; send {"status": "Enabled"}')
     try:
         document = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest('the body is no JSON; send {"status": "Enabled"}') from error
     status = document.get("status") if isinstance(document, dict) else None
     if status not in (Versioning.ENABLED.value, Versioning.SUSPENDED.value):

@@ -60,7 +60,7 @@ class ObjectVerbs:
         """
         Answer one exchange.  Fails only when cancelled, because the client left.
         """
-        began = self._clock.seconds()
+        began, peer = self._clock.seconds(), exchange.peer
         self._counters.running += 1
         answer, action = Answer(LEFT), ""
         try:
@@ -83,7 +83,7 @@ class ObjectVerbs:
             self._log.failure("request {id} met a fault of ours", id=exchange.request_id)
             answer = self._refuse(exchange, GodosError(), answer)
         finally:
-            self._over(exchange, answer, action, began)
+            self._over(exchange, peer, answer, action, began)
 
     def _table(self, target: Target) -> tuple[Table, str]:
         if target.key:
@@ -124,10 +124,12 @@ class ObjectVerbs:
                 "request {id} cannot be served: {error!r}", id=exchange.request_id, error=error
             )
 
-    def _over(self, exchange: IExchange, answer: Answer, action: str, began: float) -> None:
+    def _over(
+        self, exchange: IExchange, peer: str, answer: Answer, action: str, began: float
+    ) -> None:
         access = Access(
             exchange.request_id,
-            exchange.peer,
+            peer,
             exchange.method,
             exchange.target,
             answer.status,

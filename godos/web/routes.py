@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import define, frozen
 
-from godos.model.errors import InvalidRequest
+from godos.model.errors import GodosError, InvalidRequest
 from godos.web.access import Action, Principal
 from godos.web.answers import Answer
 from godos.web.errors import InvalidArgument, UnsupportedFeature, VerbNotAllowed
@@ -21,10 +21,10 @@ SUB_RESOURCES = frozenset(
     inventory legal-hold lifecycle location logging metadataConfiguration
     metadataInventoryTable metadataJournalTable metadataTable metrics notification object-lock
     ownershipControls partNumber policy policyStatus publicAccessBlock renameObject
-    replication requestPayment response-cache-control response-content-disposition response-
-    content-encoding response-content-language response-content-type response-expires restore
-    retention select select-type session tagging torrent uploadId uploads versioning versions
-    website
+    replication requestPayment response-cache-control response-content-disposition
+    response-content-encoding response-content-language response-content-type response-expires
+    restore retention select select-type session tagging torrent uploadId uploads versioning
+    versions website
     """.split()  # noqa: SIM905
 ) | {BUCKETS}
 
@@ -80,33 +80,29 @@ def find(table: Table, method: bytes, query: Query, what: str) -> Route:
         UnsupportedFeature: it is a part of S3 that is not there.
         InvalidRequest: it names two parts of S3 at once.
     """
-    sub_resource = _sub_resource(query) if query else ""
-    route = table.get((method, sub_resource))
-    if route is None:
-        raise _no_route(table, method, sub_resource, what)
-    if query and route.writes:
+    named = sorted({name for name in query.names() if name in SUB_RESOURCES}) if query else []
+    routes = []
+    for sub_resource in named or [""]:
+        route = table.get((method, sub_resource))
+        if route is None:
+            raise _no_route(table, method, sub_resource, what)
+        routes.append(route)
+    if len(routes) > 1:
+        raise InvalidRequest(f"the parameters {', '.join(named)} exclude each other")
+    if query and routes[0].writes:
         for name in query.names():
-            if name not in route.takes and name not in COMMON and name != sub_resource:
-                raise UnsupportedFeature(
-                    f"{method.decode('latin-1')} of {what} has no parameter {name!r}"
-                )
-    return route
+            if name not in routes[0].takes and name not in COMMON and name not in named:
+                raise UnsupportedFeature(f"{method.decode()} of {what} has no parameter {name!r}")
+    return routes[0]
 
 
-def _sub_resource(query: Query) -> str:
-    found = {name for name in query.names() if name in SUB_RESOURCES}
-    if len(found) > 1:
-        raise InvalidRequest(f"the parameters {', '.join(sorted(found))} exclude each other")
-    return found.pop() if found else ""
-
-
-def _no_route(table: Table, method: bytes, sub_resource: str, what: str) -> Exception:
+def _no_route(table: Table, method: bytes, sub_resource: str, what: str) -> GodosError:
     known = {known for known, _ in table}
-    verb = method.decode("latin-1")
+    verb = method[:40].decode("latin-1")
     if sub_resource and (method in known or method == b"POST"):
         return UnsupportedFeature(f"{verb} of {what} with ?{sub_resource} is not there yet")
     allow = allowed(table)
-    return VerbNotAllowed(f"{verb[:40]} is no verb of {what}: it has {allow}", allow)
+    return VerbNotAllowed(f"{verb} is no verb of {what}: it has {allow}", allow)
 
 
 def allowed(table: Table) -> str:
