@@ -9,13 +9,14 @@ from attrs import frozen
 from twisted.application.service import IService
 from twisted.internet.ssl import CertificateOptions
 
+from godos.messaging.addresses import SqsAddress
 from godos.service import common
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.options import DaemonOptions
 from godos.service.serving import daemon_service
 from godos.service.tls import server_tls
-from godos.service.values import SqsQueues, State
+from godos.service.values import State
 
 
 @frozen
@@ -25,7 +26,7 @@ class ApiSettings:
     binding: Binding
     advertise: str | None
     state: State
-    queue: SqsQueues | None
+    queue: SqsAddress | None
     dps: Sequence[str]
     policy: str | None
     tls: CertificateOptions | None

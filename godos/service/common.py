@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from godos.messaging.addresses import parse_queue
 from godos.service import values
 from godos.service.settings import Setting, SettingError
 
@@ -38,7 +39,7 @@ QUEUE = Setting(
     "queue",
     "What carries questions between servers: none (plain HTTP), or "
     "sqs:NAME[?region=…&endpoint=…&own=1] for the queues NAME and NAME-located.",
-    values.queue,
+    parse_queue,
     "none",
 )
 POLICY = Setting(

@@ -9,12 +9,13 @@ from typing import Any
 from attrs import frozen
 from twisted.application.service import IService
 
+from godos.messaging.addresses import SqsAddress
 from godos.service import common
 from godos.service.binding import Binding, bind_open
 from godos.service.daemon import Assembly
 from godos.service.options import DaemonOptions
 from godos.service.serving import daemon_service
-from godos.service.values import SqsQueues, State
+from godos.service.values import State
 
 
 @frozen
@@ -26,7 +27,7 @@ class DataSettings:
     storage: Sequence[Path]
     zone: str
     state: State
-    queue: SqsQueues | None
+    queue: SqsAddress | None
     stop_timeout: float  # seconds
 
 

@@ -19,7 +19,6 @@ AUTO = "auto"  # the policy that follows the number of nodes
 SCHEDULED = ("debug", "info", "warn", "error")  # log levels, in order
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")  # Source: DynamoDB, "Naming rules"
-_QUEUE = re.compile(r"[A-Za-z0-9_-]{1,72}")  # Source: SQS: 80 characters, `-located` is ours
 _ZONE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -54,19 +53,6 @@ class DynamoState:
 
 
 State = SqliteState | DynamoState
-
-
-@frozen
-class SqsQueues:
-    """Queries go to the queue `name`, replies to `<name>-located`; `own`: queues per server."""
-
-    name: str
-    region: str | None = None
-    endpoint: str | None = None
-    own: bool = False
-
-    def __str__(self) -> str:
-        return f"sqs:{self.name}"
 
 
 def port(text: str) -> int:
@@ -158,24 +144,11 @@ def state(text: str) -> State:
     if engine == "sqlite" and rest:
         return SqliteState(path(rest))
     if engine == "dynamodb" and separator:
-        table, parameters = _query(rest, {"region": str, "endpoint": _endpoint})
+        table, parameters = _parameters(rest, {"region": str, "endpoint": _endpoint})
         if _TABLE.fullmatch(table) is None:
             raise ValueError(f"{table!r} is no table: 3 to 255 letters, digits and _ . -")
         return DynamoState(table, **parameters)
     raise ValueError(f"{text!r} is no state: sqlite:PATH or dynamodb:TABLE[?region=…&endpoint=…]")
-
-
-def queue(text: str) -> SqsQueues | None:
-    """`none` or `sqs:NAME[?region=…&endpoint=…&own=1]`."""
-    if text == "none":
-        return None
-    engine, _, rest = text.partition(":")
-    if engine != "sqs":
-        raise ValueError(f"{text!r} is no queue: none or sqs:NAME[?region=…&endpoint=…&own=1]")
-    name, parameters = _query(rest, {"region": str, "endpoint": _endpoint, "own": yes_or_no})
-    if _QUEUE.fullmatch(name) is None:
-        raise ValueError(f"{name!r} is no queue name: up to 72 letters, digits and _ -")
-    return SqsQueues(name, **parameters)
 
 
 def yes_or_no(text: str) -> bool:
@@ -187,7 +160,7 @@ def yes_or_no(text: str) -> bool:
     raise ValueError(f"{text!r} is neither yes nor no: 1 or 0")
 
 
-def _query(text: str, known: dict[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
+def _parameters(text: str, known: dict[str, Callable[[str], Any]]) -> tuple[str, dict[str, Any]]:
     """`NAME?a=b&c=d`, every parameter known and given once."""
     name, _, query = text.partition("?")
     found: dict[str, Any] = {}

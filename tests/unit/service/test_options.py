@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from twisted.scripts.twistd import ServerOptions
 
+from godos.messaging.addresses import SqsAddress
 from godos.service import api, data, embedded
 from godos.service.binding import EVERYWHERE, Binding
 from godos.service.common import STOP_TIMEOUT, TLS_CERT
 from godos.service.options import CONFIG, DaemonOptions, double_dashed
 from godos.service.settings import Setting
-from godos.service.values import SqsQueues
 
 ROOT = Path(__file__).parents[3]
 DAEMONS = (api.Options, data.Options, embedded.Options)
@@ -69,7 +69,7 @@ def test_ancestor() -> None:
 
 def test_queue() -> None:
     """The ancestor's queues by their name."""
-    assert parsed(api.Options, "--queue", "sqs:godos-test").queue == SqsQueues("godos-test")
+    assert parsed(api.Options, "--queue", "sqs:godos-test").queue == SqsAddress("godos-test")
 
 
 def test_several_folders() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.logger import LogLevel
 
 from godos.service import values
-from godos.service.values import Address, DynamoState, SqliteState, SqsQueues
+from godos.service.values import Address, DynamoState, SqliteState
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,6 @@ def test_simple_values() -> None:
         (values.state, "dynamodb:table?regoin=x"),
         (values.state, "dynamodb:table?region=a&region=b"),
         (values.state, "dynamodb:table?endpoint=localhost:1"),
-        (values.queue, "sqs:"),
-        (values.queue, "redis:x"),
-        (values.queue, "sqs:a?own=perhaps"),
     ],
 )
 def test_refused(parse: object, text: str) -> None:
@@ -110,13 +107,6 @@ def test_state() -> None:
     assert values.state(
         "dynamodb:godos?region=eu-west-1&endpoint=http://127.0.0.1:8000"
     ) == DynamoState("godos", "eu-west-1", "http://127.0.0.1:8000")
-
-
-def test_queue() -> None:
-    """Questions go over a pair of queues, or over none."""
-    assert values.queue("none") is None
-    assert values.queue("sqs:godos-test") == SqsQueues("godos-test")
-    assert values.queue("sqs:q?own=1&region=x") == SqsQueues("q", "x", None, own=True)
 
 
 def test_relative_paths_count_from_the_folder() -> None:
