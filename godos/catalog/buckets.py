@@ -11,6 +11,7 @@ and whoever changes the row waits until nobody can act on the old one any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
@@ -120,15 +121,20 @@ class Buckets:
             return []
         return [Check(*bucket_place(row.bucket.name), RevIs(row.bucket.rev))]
 
-    async def still(self, row: BucketRow) -> bool:
-        """Whether a commit that began with `row` may be sent now."""
-        if not self._settle or self._monotonic() - row.read_at < ABANDONED:
-            return True
+    async def leave(self, row: BucketRow) -> float:
+        """For how many seconds (0: none) a commit that began with `row` may be sent."""
+        if not self._settle:
+            return inf  # the transaction checks the row
+        left = row.read_at + ABANDONED - self._monotonic()
+        if left > 0:
+            return left
         try:
-            now = await self.cached(row.bucket.name)
+            now = await self.fresh(row.bucket.name)
         except NoSuchBucket:
-            return False
-        return now.bucket.rev == row.bucket.rev and not now.deleting
+            return 0.0
+        if now.deleting or now.bucket.rev != row.bucket.rev:
+            return 0.0
+        return now.read_at + ABANDONED - self._monotonic()
 
     async def _revived(self, row: BucketRow) -> BucketRow:
         """

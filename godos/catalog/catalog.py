@@ -64,7 +64,7 @@ class Catalog:
         shards: int = 1,
     ) -> None:
         backoff = Backoff(clock, Random() if random is None else random)
-        writer = Writer(items, backoff, monotonic, draw_id)
+        writer = Writer(items, backoff, clock, monotonic, draw_id)
         self._shards = shards
         self._versions = Versions(items)
         self._buckets = Buckets(items, writer, backoff, clock, monotonic, draw_id, settle)

@@ -57,7 +57,7 @@ class Commits:
                     *referenced(new, now),
                     *self._buckets.checks(row),
                 ],
-                partial(self._buckets.still, row),
+                partial(self._buckets.leave, row),
             )
             if refusal is None or await self._happened(at, version, new, refusal):
                 return version

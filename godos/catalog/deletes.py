@@ -96,7 +96,7 @@ class Deletes:
             if condition != UNCONDITIONAL and not found.is_latest:
                 actions.append(Check(*at.head, RevIs(head.rev)))
             refusal = await self._writer.write(
-                [*actions, *self._buckets.checks(row)], partial(self._buckets.still, row)
+                [*actions, *self._buckets.checks(row)], partial(self._buckets.leave, row)
             )
             if refusal is None or await self._happened(at, found, refusal, condition):
                 return found

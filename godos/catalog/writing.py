@@ -5,9 +5,11 @@ Writes with a definite end: sent again, unchanged, until the engine says what be
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import inf
 from random import Random
 
 from attrs import field, frozen
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -49,9 +51,9 @@ class Refusal:
             )
 
 
-async def always() -> bool:
+async def always() -> float:
     """The leave of a write that depends on nothing but its conditions."""
-    return True
+    return inf
 
 
 class Backoff:
@@ -74,37 +76,45 @@ class Writer:
         self,
         items: IItemStore,
         backoff: Backoff,
+        clock: IReactorTime,
         monotonic: Callable[[], float],
         draw_id: Callable[[], str],
     ) -> None:
-        self._items, self._backoff = items, backoff
+        self._items, self._backoff, self._clock = items, backoff, clock
         self._monotonic, self._draw_id = monotonic, draw_id
 
     async def write(
-        self, actions: Sequence[Action], leave: Callable[[], Awaitable[bool]] = always
+        self, actions: Sequence[Action], leave: Callable[[], Awaitable[float]] = always
     ) -> Refusal | None:
         """
         Do all `actions` or none; None when they are done and durable.
 
-        `leave` is asked before each sending whether the reason for the write still stands.
         The token is drawn here and not the operation's id: an operation whose conditions
         failed writes other actions in its next turn, and a token stands for the same ones.
+
+        Args:
+            leave: asked before each sending for how many seconds the reason for the write
+                still stands.  After them the engine is told to send no more.
         """
         token = self._draw_id()
         until = self._monotonic() + PATIENCE
         sent = 0
-        while await leave():
+        while (left := await leave()) > 0:
             try:
-                await self._items.transact(actions, token)
+                await self._sent(actions, token, left)
                 return None
             except ConditionFailed as refused:
                 return Refusal(refused.standing, resent=sent > 0)
-            except CatalogUnavailable:
+            except (CatalogUnavailable, TimeoutError):
                 sent += 1
                 if self._monotonic() >= until:
                     break
             await self._backoff.pause(sent)
         return Refusal(resent=sent > 0, settled=sent == 0)
+
+    def _sent(self, actions: Sequence[Action], token: str, left: float) -> Deferred[None]:
+        sending = self._items.transact(actions, token)
+        return sending if left == inf else sending.addTimeout(left, self._clock)
 
 
 class Turns:

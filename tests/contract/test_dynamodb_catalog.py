@@ -1,0 +1,49 @@
+"""The catalog on DynamoDB, as its stand-ins understand it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from pytest_twisted import async_yield_fixture
+
+from godos.catalog.items import IItemStore
+from tests.contract.catalog import CatalogContract
+from tests.contract.dynamodb import dynamodb_items
+from tests.standins import StandIn
+
+
+class TestDynamoDBLocalCatalog(CatalogContract):
+    """Amazon's own."""
+
+    settle = 0.01
+
+    @async_yield_fixture
+    async def items(self, dynamodb_local: StandIn) -> AsyncIterator[IItemStore]:
+        """An empty table."""
+        async with dynamodb_items(dynamodb_local.url) as items:
+            yield items
+
+
+class TestMinistackCatalog(CatalogContract):
+    """ministack."""
+
+    settle = 0.01
+
+    @async_yield_fixture
+    async def items(self, ministack: StandIn) -> AsyncIterator[IItemStore]:
+        """An empty table."""
+        async with dynamodb_items(ministack.url) as items:
+            yield items
+
+
+class TestMotoCatalog(CatalogContract):
+    """moto, which loses transactions that run at once."""
+
+    settle = 0.01
+    serves_many_at_once = False
+
+    @async_yield_fixture
+    async def items(self, moto: StandIn) -> AsyncIterator[IItemStore]:
+        """An empty table."""
+        async with dynamodb_items(moto.url) as items:
+            yield items
