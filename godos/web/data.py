@@ -1,0 +1,175 @@
+"""
+The HTTP side of a data server: docs/wire-format.rst.
+
+Klein declares the resources; each handler reads its names and calls one verb.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import HTTPException
+
+from godos import __version__
+from godos.deferreds import Background
+from godos.model.errors import InvalidRequest
+from godos.model.fragments import IFragmentStore
+from godos.protocol.server_errors import ErrorAnswer
+from godos.web.exchange import IExchange
+from godos.web.fragment_uploads import FragmentUploads, Key
+from godos.web.fragment_verbs import FragmentVerbs
+from godos.web.server_gate import ServerGate, SignedExchange
+from godos.web.streaming import exchange_of
+
+_FRAGMENT = "/nodes/<node>/fragments/<name>"
+_UPLOAD = f"{_FRAGMENT}/uploads/<upload>"
+_JSON_TYPE = (b"Content-Type", b"application/json")
+_SHORT_METHODS = frozenset({b"PUT", b"GET", b"DELETE"})
+_SHORT_TARGET = re.compile(
+    rb"/nodes/([0-9a-f]{32})/fragments/([0-9a-f]{32}\.[0-9]{1,3})"
+    rb"(?:\?start=([0-9]{1,19})(?:&stop=([0-9]{1,19}))?)?"
+)
+
+
+class DataServer:
+    """
+    The resources of a data server; `app.resource()` goes into a `StreamingSite`.
+
+    Args:
+        stores: node id -> its store; may change while we serve.
+        gate: lets other servers in.
+        clock: for the patience with uploads.
+    """
+
+    app = Klein()
+
+    def __init__(
+        self,
+        stores: Mapping[str, IFragmentStore],
+        gate: ServerGate,
+        clock: IReactorTime,
+        background: Background,
+    ) -> None:
+        self.uploads = FragmentUploads(clock, background)
+        self._gate = gate
+        self._verbs = FragmentVerbs(stores, self.uploads, background)
+
+    # -- the short way -----------------------------------------------------------------------------
+    def is_verb(self, target: bytes, method: bytes) -> bool:
+        """Whether `verbs` takes a request, for `StreamingSite`."""
+        return method in _SHORT_METHODS and _SHORT_TARGET.fullmatch(target) is not None
+
+    def verbs(self, exchange: IExchange) -> Deferred[None]:
+        """
+        Whole fragments without Klein, which costs as much as all the rest of a small one.
+
+        The resources below are the same, and say what there is.
+        """
+        match = _SHORT_TARGET.fullmatch(exchange.target)
+        assert match is not None
+        node, name = match[1].decode("ascii"), match[2].decode("ascii")
+        start, stop = int(match[3] or 0), None if match[4] is None else int(match[4])
+
+        async def verb(call: SignedExchange) -> None:
+            match exchange.method:
+                case b"PUT":
+                    await self._verbs.put(call, node, name)
+                case b"DELETE":
+                    await self._verbs.delete(call, node, name)
+                case _:
+                    await self._verbs.get(call, node, name, start, stop)
+
+        return self._gate.serve(exchange, verb)
+
+    def _serve(self, request: IRequest, verb: Any, *names: Any) -> Deferred[None]:
+        return self._gate.serve(exchange_of(request), lambda call: verb(call, *names))
+
+    @app.route(_FRAGMENT, methods=["PUT"])
+    def _put(self, request: IRequest, node: str, name: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.put, node, name)
+
+    @app.route(_FRAGMENT, methods=["GET"])
+    def _get(self, request: IRequest, node: str, name: str) -> Deferred[None]:
+        async def get(call: SignedExchange) -> None:
+            start, stop = _offset(request, b"start"), _offset(request, b"stop")
+            await self._verbs.get(call, node, name, start or 0, stop)
+
+        return self._gate.serve(exchange_of(request), get)
+
+    @app.route(_FRAGMENT, methods=["HEAD"])
+    def _head(self, request: IRequest, node: str, name: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.head, node, name)
+
+    @app.route(_FRAGMENT, methods=["DELETE"])
+    def _delete(self, request: IRequest, node: str, name: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.delete, node, name)
+
+    @app.route(f"{_FRAGMENT}/verify", methods=["POST"])
+    def _verify(self, request: IRequest, node: str, name: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.verify, node, name)
+
+    @app.route(_UPLOAD, methods=["POST"])
+    def _begin(self, request: IRequest, **key: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.begin, _key(**key))
+
+    @app.route(_UPLOAD, methods=["PUT"])
+    def _receive(self, request: IRequest, **key: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.receive, _key(**key))
+
+    @app.route(f"{_UPLOAD}/seal", methods=["POST"])
+    def _seal(self, request: IRequest, **key: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.seal, _key(**key))
+
+    @app.route(_UPLOAD, methods=["DELETE"])
+    def _drop(self, request: IRequest, **key: str) -> Deferred[None]:
+        return self._serve(request, self._verbs.drop, _key(**key))
+
+    @app.route("/-/locate", methods=["POST"])
+    def _locate(self, request: IRequest) -> Any:
+        return self._gate.answer(exchange_of(request), self._verbs.locate)
+
+    # -- for anybody ------------------------------------------------------------------------------
+    @app.route("/-/health", methods=["GET", "HEAD"])
+    def _health(self, request: IRequest) -> None:
+        _say(exchange_of(request), {"status": "alive"})
+
+    @app.route("/", methods=["GET", "HEAD"])
+    def _version(self, request: IRequest) -> None:
+        _say(exchange_of(request), {"server": "godos-data", "version": __version__})
+
+    @app.handle_errors(HTTPException)
+    def _unroutable(self, request: IRequest, failure: Failure) -> None:
+        """No such resource, or no such verb on it."""
+        error: Any = failure.value
+        exchange = exchange_of(request)
+        answer = ErrorAnswer(
+            error.code, error.name.replace(" ", ""), "no resource of a data server"
+        )
+        exchange.reply(error.code, [_JSON_TYPE], answer.body(exchange.request_id))
+
+
+def _key(node: str, name: str, upload: str) -> Key:
+    return node, name, upload
+
+
+def _say(exchange: IExchange, document: Mapping[str, str]) -> None:
+    exchange.reply(200, [_JSON_TYPE], json.dumps(document).encode("ascii") + b"\n")
+
+
+def _offset(request: IRequest, key: bytes) -> int | None:
+    """An offset out of the query, or None."""
+    args: Mapping[bytes, list[bytes]] = request.args
+    values = args.get(key)
+    if not values:
+        return None
+    if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 19:
+        raise InvalidRequest("start and stop are offsets in bytes")
+    return int(values[0])
