@@ -13,7 +13,7 @@ from godos.catalog.items import Absent, Condition, Delete, IItemStore, Item, Put
 from godos.catalog.places import APIS, META, NODES
 from godos.catalog.records import cluster_item, cluster_of, fields, row
 from godos.catalog.writing import Backoff, Turns, Writer
-from godos.model.errors import CannotStart, Conflict
+from godos.model.errors import CannotStart, CatalogEmpty, Conflict
 from godos.model.members import FORMAT, ApiServer, Cluster, Node, NodeState
 
 
@@ -33,7 +33,7 @@ class Members:
     async def cluster(self) -> Cluster:
         item = await self._items.get(*META)
         if item is None:
-            raise CannotStart("the catalog is empty: `godos state init` prepares it")
+            raise CatalogEmpty("the catalog is empty: `godos state init` prepares it")
         return _readable(item)
 
     async def initialise(self, policy: str) -> Cluster:

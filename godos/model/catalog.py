@@ -49,7 +49,7 @@ class ICatalog(Interface):
 
     # -- the cluster --------------------------------------------------------------------
     def cluster() -> Deferred[Cluster]:
-        """The META row.  Fails with CannotStart when the catalog was never initialised."""
+        """The META row.  Fails with CatalogEmpty when it was never initialised."""
 
     def initialise(policy: str) -> Deferred[Cluster]:
         """Write the META row unless there is one, and answer what stands then."""

@@ -162,5 +162,9 @@ class CannotStart(GodosError):
     """The daemon refuses to start; `str()` is the one line that a person reads."""
 
 
+class CatalogEmpty(CannotStart):
+    """The catalog was never initialised."""
+
+
 class ClusterMismatch(CannotStart):
     """A storage directory belongs to another cluster than the catalog."""
