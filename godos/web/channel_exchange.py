@@ -23,6 +23,26 @@ EMPTY = EmptyBody()
 JOINED = 65536  # bytes: larger bodies are not copied behind their head
 
 
+def describe(exchange: ChannelExchange) -> str:
+    """A request for the log, in one line."""
+    words = (exchange.method, exchange.target)
+    line = " ".join(word.decode("utf-8", "backslashreplace") for word in words)
+    return f"{line} ({exchange.request_id})"
+
+
+def log_failure(log: Logger, failure: Failure, exchange: ChannelExchange) -> None:
+    """Log what a request's code let escape: with the traceback, unless it is an answer."""
+    if isinstance(failure.value, GodosError):
+        log.info(
+            "{request}: {kind}: {error}",
+            request=describe(exchange),
+            kind=type(failure.value).__name__,
+            error=str(failure.value),
+        )
+    else:
+        log.failure("{request} failed", failure, request=describe(exchange))
+
+
 class ArrivingHeaders:
     """The request's headers in the order they came; as much of `Headers` as a channel uses."""
 
@@ -143,14 +163,7 @@ class ChannelExchange:
             return
         error = failure.value
         assert error is not None
-        if not isinstance(error, GodosError):
-            self._log.failure(
-                "{method} {target} failed ({request_id})",
-                failure,
-                method=self.method,
-                target=self.target,
-                request_id=self.request_id,
-            )
+        log_failure(self._log, failure, self)
         if self._over or self._channel is None:
             return
         if self.started:
@@ -241,11 +254,9 @@ class ChannelExchange:
             raise RuntimeError("finish before start")
         if self._remaining:
             self._log.error(
-                "{method} {target}: {missing} bytes of the answer were not written ({request_id})",
-                method=self.method,
-                target=self.target,
+                "{request}: {missing} bytes of the answer were not written",
+                request=describe(self),
                 missing=self._remaining,
-                request_id=self.request_id,
             )
             self.abort()
             return

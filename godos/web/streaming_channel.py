@@ -98,12 +98,15 @@ class StreamingChannel(HTTPChannel):
         self._draining: Any = None  # an answered request whose body still arrives
         self._deaf = False  # what arrives is swallowed
         self._half_closed = False
+        self._parsing = False
+        self._registered = False
         self._gone: IncompleteBody | None = None
 
     # -- the life of a connection -----------------------------------------------------------
     def connectionMade(self) -> None:
         """Called by the transport."""
-        super().connectionMade()
+        super().connectionMade()  # registers us with the transport
+        self._registered = True
         self.peer = _address(self.transport.getPeer())
         self.secure = self.isSecure()
         if self._surplus:
@@ -119,12 +122,21 @@ class StreamingChannel(HTTPChannel):
             self._await(_Awaits.HEAD, self.site.patience)
         elif self._awaits is _Awaits.BODY:
             self._deadline = self.site.seconds() + self.site.patience
+        outermost, self._parsing = not self._parsing, True
         if self.line_mode and len(data) > BULK:
             data = self._feed_heads(data)
         if data:
             super().dataReceived(data)
+        if outermost:
+            self._parsing = False
+            self._parsed()
+
+    def _parsed(self) -> None:
+        """All that arrived was looked at."""
         if self._deaf:
             self.clearLineBuffer()
+        elif self._half_closed and not self.requests:
+            self.loseConnection()
 
     def _feed_heads(self, data: bytes) -> bytes:
         """
@@ -151,10 +163,9 @@ class StreamingChannel(HTTPChannel):
         """
         waits = bool(self.requests) and not self._in_head and self._draining is None
         if self._deaf or not waits or not self.requests[0].body.complete:
-            self.transport.loseConnection()
+            self.loseConnection()
             return
         self._half_closed = True
-        self.persistent = 0
         if not self.requests[0].started:
             self._await(_Awaits.ANSWER, HALF_CLOSED)
 
@@ -176,7 +187,14 @@ class StreamingChannel(HTTPChannel):
         """Close after all that was written is sent."""
         self._deaf = True
         self._await(_Awaits.CLOSE, CLOSING)
-        super().loseConnection()
+        self._unregister()
+        self.transport.loseConnection()
+
+    def _unregister(self) -> None:
+        """Stop being asked for more to send: a transport with a producer does not close."""
+        if self._registered:
+            self._registered = False
+            self.transport.unregisterProducer()
 
     def abort(self) -> None:
         """Close at once, so that the client sees a broken answer."""
@@ -241,7 +259,7 @@ class StreamingChannel(HTTPChannel):
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Called by the parser: whether another request may follow this one."""
-        return not (self.site.quiescing or self._half_closed or is_last(request, version))
+        return not (self.site.quiescing or is_last(request, version))
 
     def allHeadersReceived(self) -> None:
         """Called by the parser.  A request with a body starts here, others a little later."""
@@ -294,7 +312,7 @@ class StreamingChannel(HTTPChannel):
             self.transport.pauseProducing()
 
     def _read_on(self) -> None:
-        if self._resting:
+        if self._resting and not self._deaf:
             self._resting = False
             if not self._full:
                 self.transport.resumeProducing()
@@ -391,7 +409,9 @@ class StreamingChannel(HTTPChannel):
             self._held = request
             return
         self._await(_Awaits.REQUEST, self.site.patience)
-        super().requestDone(request)
+        super().requestDone(request)  # parses what waits, or closes
+        if not self._parsing:
+            self._parsed()
 
     def pauseProducing(self) -> None:
         """Called by the transport, for each write while it has enough to send."""
@@ -461,13 +481,13 @@ class StreamingChannel(HTTPChannel):
         self._deaf = True
         self.persistent = 0
         self._await(_Awaits.LINGER, LINGER)
-        self.transport.unregisterProducer()
+        self._unregister()
+        self._resting = False
+        self.transport.resumeProducing()
         if self.secure or not hasattr(self.transport, "loseWriteConnection"):
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
-        self._resting = False
-        self.transport.resumeProducing()
 
     # -- deadlines --------------------------------------------------------------------------------
     def _await(self, what: _Awaits, seconds: float | None = None) -> None:

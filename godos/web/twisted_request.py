@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -11,14 +11,11 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from godos.model.errors import GodosError, IncompleteBody
+from godos.model.errors import IncompleteBody
+from godos.web.channel_exchange import ChannelExchange, describe, log_failure
 from godos.web.exchange import Headers, IExchange
 from godos.web.heads import SERVER, announced_length
 from godos.web.request_body import incomplete
-
-if TYPE_CHECKING:
-    from godos.web.channel_exchange import ChannelExchange
-    from godos.web.streaming_channel import StreamingChannel
 
 
 class StreamingRequest(Request):
@@ -33,7 +30,7 @@ class StreamingRequest(Request):
     channel: Any  # a StreamingChannel; None after the client left, absent after the answer
     defaultContentType = b"application/octet-stream"
 
-    def __init__(self, channel: StreamingChannel, arrived: ChannelExchange) -> None:
+    def __init__(self, channel: Any, arrived: ChannelExchange) -> None:
         super().__init__(channel)
         self.arrived = arrived
         self.body = arrived.body
@@ -71,10 +68,8 @@ class StreamingRequest(Request):
         """Called by resources.  An answer shorter than announced is aborted."""
         if self.channel is not None and not self._is_whole():
             self._log.error(
-                "{method} {target}: the answer ended before its Content-Length ({request_id})",
-                method=self.method,
-                target=self.uri,
-                request_id=self.request_id,
+                "{request}: the answer ended before its Content-Length",
+                request=describe(self.arrived),
             )
             self.channel.abort()
             return
@@ -90,14 +85,7 @@ class StreamingRequest(Request):
         """Called for what a resource raised, or its Deferred failed with."""
         error = reason.value
         assert error is not None
-        if not isinstance(error, GodosError):
-            self._log.failure(
-                "{method} {target} failed ({request_id})",
-                reason,
-                method=self.method,
-                target=self.uri,
-                request_id=self.request_id,
-            )
+        log_failure(self._log, reason, self.arrived)
         channel = getattr(self, "channel", None)
         if channel is None:
             return reason
@@ -182,7 +170,8 @@ class RequestExchange:
         """See `IExchange`."""
         if self._channel is None:
             return fail(IncompleteBody("the client went away"))
-        return self._channel.drained()
+        waiting: Deferred[None] = self._channel.drained()
+        return waiting
 
     def finish(self) -> None:
         """See `IExchange`."""
@@ -195,8 +184,8 @@ class RequestExchange:
             self._channel.abort()
 
     @property
-    def _channel(self) -> StreamingChannel | None:
-        """None after the client left, and after the answer."""
+    def _channel(self) -> Any:
+        """The StreamingChannel; None after the client left, and after the answer."""
         return getattr(self._request, "channel", None)
 
 
