@@ -11,13 +11,15 @@ from godos.deferreds import WorkerPool, deferred
 from godos.service.lifecycle import Step
 
 
-def pools_step(reactor: Any, *pools: WorkerPool) -> Step:
+def stop_pool(reactor: Any, pool: WorkerPool) -> Deferred[None]:
     """
-    Let these pools work.
+    End a pool, in a thread of the reactor's: a disk that hangs must not hang the reactor.
+    """
+    return deferToThreadPool(reactor, reactor.getThreadPool(), pool.stop)
 
-    They are ended from a thread of the reactor's: a disk that hangs must not hang the
-    reactor, which gives up in the end.
-    """
+
+def pools_step(reactor: Any, *pools: WorkerPool) -> Step:
+    """Let these pools work."""
 
     def start() -> Deferred[None]:
         for pool in pools:
@@ -27,6 +29,6 @@ def pools_step(reactor: Any, *pools: WorkerPool) -> Step:
     @deferred
     async def stop() -> None:
         for pool in pools:
-            await deferToThreadPool(reactor, reactor.getThreadPool(), pool.stop)
+            await stop_pool(reactor, pool)
 
     return Step("running worker threads", start, stop)
