@@ -44,8 +44,9 @@ class HTTPFragmentUpload:
 
     @deferred
     async def _send(self) -> None:
+        statement = of_length(self._length)
         answer = await self._client.ask(
-            "PUT", self._address, self._path, of_length(self._length), lambda: self._body
+            "PUT", self._address, self._path, statement, lambda: self._body, once=True
         )
         await self._client.whole(answer, self._address)
 

@@ -12,60 +12,27 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.client import (
-    Agent,
-    HTTPConnectionPool,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
+from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 
-from godos.cluster.answer_bodies import TooLong, collected, dropped
+from godos.cluster.answer_bodies import collected, dropped
+from godos.cluster.connections import LOST, meaning, pooled_agent
 from godos.cluster.patience import within
 from godos.cluster.sent_bodies import WholeBody
 from godos.deferreds import deferred
-from godos.model.errors import NodeUnreachable, WrongNode
+from godos.model.errors import WrongNode
 from godos.protocol.server_auth import NO_BOOT, AnswerUnsigned, Signed, Signer, of_bytes, same
 from godos.protocol.server_errors import error_from, parse
 
-CONNECT = 5.0  # seconds to open a connection
 PATIENCE = 30.0  # seconds without a sign of life, or for the whole of a small answer
 WORK = 600.0  # seconds for what may keep a disk busy: to verify or seal a large fragment
-IDLE = 30  # seconds that an idle connection is kept: less than the servers keep it
-CONNECTIONS = 64  # idle ones kept for each server
 LIMIT = 4 << 20  # bytes of an answer that is taken whole
 
 T = TypeVar("T")
 Send = Callable[[bytes, bytes, Headers, IBodyProducer | None], "Deferred[IResponse]"]
-
-# What the network, or the other end of it, can do to a request.
-_LOST = (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionClosed,
-    RequestGenerationFailed,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    TooLong,
-    OSError,  # and DNSLookupError
-)
-
-
-def _lost(error: Any, address: str) -> Exception:
-    """What it means that a request ended with one of the network's errors."""
-    for reason in getattr(error, "reasons", ()):
-        return _lost(reason.value, address)
-    if isinstance(error, CancelledError | ConnectingCancelledError):
-        return CancelledError()
-    said = str(error) or type(error).__name__
-    return NodeUnreachable(f"the connection to {address} failed: {said}")
 
 
 @frozen
@@ -78,27 +45,6 @@ class Answer:
 
     response: Any  # an IResponse
     says: Signed
-
-
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """
-    The endpoints of servers, each made once: an agent would make one for every request,
-    with its host name encoded anew, at a tenth of the request's cost.
-    """
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._endpoints: dict[tuple[bytes, int], HostnameEndpoint] = {}
-
-    def endpointForURI(self, uri: Any) -> HostnameEndpoint:
-        """Called by the agent for each request."""
-        place = uri.host, uri.port
-        endpoint = self._endpoints.get(place)
-        if endpoint is None:
-            endpoint = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=CONNECT)
-            self._endpoints[place] = endpoint
-        return endpoint
 
 
 class ServerClient:
@@ -134,11 +80,7 @@ class ServerClient:
     @classmethod
     def pooled(cls, reactor: Any, secret: bytes, patience: float = PATIENCE) -> ServerClient:
         """A client with its own pool of connections."""
-        pool = HTTPConnectionPool(reactor, persistent=True)
-        pool.retryAutomatically = False  # a DELETE that was lost may have happened
-        pool.maxPersistentPerHost = CONNECTIONS
-        pool.cachedConnectionTimeout = IDLE
-        agent = Agent.usingEndpointFactory(reactor, Endpoints(reactor), pool=pool)
+        agent, pool = pooled_agent(reactor)
         return cls(agent, Signer(secret), reactor, reactor.seconds, patience, pool)
 
     @deferred
@@ -224,6 +166,7 @@ class ServerClient:
         statement: bytes,
         body: Callable[[], IBodyProducer | None] = lambda: None,
         send: Send | None = None,
+        once: bool = False,
     ) -> Answer:
         """
         Send one request and wait for the head of a good answer, without a time-out.
@@ -233,10 +176,11 @@ class ServerClient:
         Args:
             statement: what is signed about the body.
             body: makes the body to send.
+            once: never send it again, since the body cannot be had twice.
 
         Fails: as `call`.
         """
-        for final in (False, True):
+        for final in (True,) if once else (False, True):
             boot = self._boots.get(address, NO_BOOT)
             verb, line = method.encode("ascii"), target.encode("ascii")
             signature = self._signer.sign(verb, line, statement, boot, self._now())
@@ -256,8 +200,8 @@ class ServerClient:
     async def _believed(self, sent: Deferred[IResponse], mac: bytes, address: str) -> Answer:
         try:
             response: Any = await sent
-        except _LOST as error:
-            raise _lost(error, address) from error
+        except LOST as error:
+            raise meaning(error, address) from error
         proof = response.headers.getRawHeaders(b"X-Godos-Answer")
         try:
             return Answer(
@@ -272,8 +216,8 @@ class ServerClient:
         """The body of a small answer, once it is what the signature says."""
         try:
             body = await collected(answer.response, LIMIT)
-        except _LOST as error:
-            raise _lost(error, address) from error
+        except LOST as error:
+            raise meaning(error, address) from error
         if not same(of_bytes(body), answer.says.body):
             raise WrongNode(f"the answer of {address} was changed on the way")
         return body

@@ -103,6 +103,8 @@ def frame_size(head: bytes) -> int:
     Raises:
         FragmentDamaged: no header frame begins so.
     """
+    if len(head) < FRAME_HEAD:
+        raise FragmentDamaged("the bytes are too few for a fragment's header")
     magic, size, _ = _FRAME.unpack(head)
     if magic != _MAGIC or size > LIMIT:
         raise FragmentDamaged("the bytes do not begin with a fragment's header")

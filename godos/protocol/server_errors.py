@@ -55,7 +55,6 @@ _MEANINGS: Mapping[str, type[GodosError]] = {
     meant.__name__: meant
     for meant in (
         BadDigest,
-        InvalidRequest,
         EntityTooLarge,
         NoSuchFragment,
         WrongNode,
@@ -70,11 +69,12 @@ INTERNAL = "InternalError"
 
 @frozen
 class ErrorAnswer:
-    """What an error is answered with."""
+    """What an error is answered with; `request_id` finds it in the log of who answered."""
 
     status: int
     code: str
     message: str
+    request_id: str = ""
 
     def body(self, request_id: str) -> bytes:
         """The JSON that every error answer has."""
@@ -99,7 +99,8 @@ def parse(status: int, body: bytes) -> ErrorAnswer:
     """Read the body of an error answer."""
     try:
         fields = json.loads(body)
-        return ErrorAnswer(status, str(fields["code"]), str(fields["message"]))
+        said = [str(fields[key]) for key in ("code", "message", "request_id")]
+        return ErrorAnswer(status, *said)
     except (ValueError, TypeError, KeyError, RecursionError):
         return ErrorAnswer(status, INTERNAL, f"answered {status} without saying why")
 
@@ -111,7 +112,7 @@ def error_from(answer: ErrorAnswer, address: str, stop: int | None = None) -> Go
     Args:
         stop: of the range that was asked for, for InvalidRange.
     """
-    said = f"{answer.message} ({address})"
+    said = f"{answer.message} ({address}, request {answer.request_id or 'unknown'})"
     if answer.code == InvalidRange.__name__:
         return InvalidRange(stop or 0)
     kind: Any = _MEANINGS.get(answer.code, NodeUnreachable)

@@ -146,14 +146,14 @@ class DataServer:
         _say(exchange_of(request), {"server": "godos-data", "version": __version__})
 
     @app.handle_errors(HTTPException)
-    def _unroutable(self, request: IRequest, failure: Failure) -> None:
-        """No such resource, or no such verb on it."""
+    def _unroutable(self, request: Any, failure: Failure) -> bytes:
+        """No such resource, or no such verb on it.  (Klein finishes what it cannot route.)"""
         error: Any = failure.value
-        exchange = exchange_of(request)
-        answer = ErrorAnswer(
-            error.code, error.name.replace(" ", ""), "no resource of a data server"
-        )
-        exchange.reply(error.code, [_JSON_TYPE], answer.body(exchange.request_id))
+        request.setResponseCode(error.code)
+        request.setHeader(*_JSON_TYPE)
+        said = "a data server has no such resource, or not this verb for it"
+        code = error.name.replace(" ", "")
+        return ErrorAnswer(error.code, code, said).body(exchange_of(request).request_id)
 
 
 def _key(node: str, name: str, upload: str) -> Key:

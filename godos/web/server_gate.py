@@ -16,7 +16,14 @@ from twisted.logger import Logger, LogLevel
 
 from godos.deferreds import InThread, deferred
 from godos.model.blobs import FragmentHeader
-from godos.model.errors import BadDigest, EntityTooLarge, GodosError, InvalidRequest
+from godos.model.errors import (
+    BadDigest,
+    EntityTooLarge,
+    FragmentDamaged,
+    GodosError,
+    IncompleteBody,
+    InvalidRequest,
+)
 from godos.model.fragments import SMALL
 from godos.protocol import fragment_header
 from godos.protocol.fragment_header import FRAME_HEAD
@@ -72,17 +79,23 @@ class ServerGate:
             exchange.abort()  # the sender left; if it was not that, it must not wait for ever
             raise
         except GodosError as error:
-            if isinstance(error, SignatureRefused):
-                self._log.emit(
-                    LogLevel.info if error.code == "BootUnknown" else LogLevel.warn,
-                    "refused {method} {target} of {peer}: {error} ({request_id})",
-                    **_logged(exchange),
-                    error=error,
-                )
+            self._note(exchange, error)
             call.refuse(answer_to(error))
         except Exception:
             self._log.failure("{method} {target} failed ({request_id})", **_logged(exchange))
             call.refuse(BUG)
+
+    def _note(self, exchange: IExchange, error: GodosError) -> None:
+        """Log what no answer tells anybody, or what somebody should look at."""
+        if isinstance(error, SignatureRefused):
+            level = LogLevel.info if error.code == "BootUnknown" else LogLevel.warn
+        elif exchange.started:
+            level = LogLevel.info if isinstance(error, IncompleteBody) else LogLevel.warn
+        else:
+            level = LogLevel.debug
+        self._log.emit(
+            level, "{method} {target} of {peer}: {error} ({request_id})", **_logged(exchange, error)
+        )
 
     def answer(
         self,
@@ -103,8 +116,9 @@ class ServerGate:
         return self.serve(exchange, with_json)
 
 
-def _logged(exchange: IExchange) -> dict[str, Any]:
+def _logged(exchange: IExchange, error: GodosError | None = None) -> dict[str, Any]:
     return {
+        "error": error,
         "method": exchange.method,
         "target": exchange.target,
         "peer": exchange.peer,
@@ -174,10 +188,10 @@ class SignedExchange:
 
         Raises:
             EntityTooLarge: the payload has more than `SMALL` bytes.
-            FragmentDamaged, InvalidRequest, BadDigest: as `fragment_header.from_frame`, `body`.
+            InvalidRequest, BadDigest: as `body`.
         """
         body = b"".join(await self.exchange.body.collect(fragment_header.LIMIT + SMALL))
-        end = fragment_header.frame_size(body[:FRAME_HEAD]) if len(body) >= FRAME_HEAD else 0
+        end = _header_end(body)
         frame, payload = body[:end], memoryview(body)[end:]
         if len(payload) > SMALL:
             raise EntityTooLarge(f"a fragment of more than {SMALL} bytes is uploaded in steps")
@@ -226,6 +240,14 @@ class SignedExchange:
             self.reply(error.status, body, [_JSON_TYPE])
         else:
             self.exchange.reply(error.status, [_JSON_TYPE], body)
+
+
+def _header_end(body: bytes) -> int:
+    """Length of the header frame that `body` begins with."""
+    try:
+        return fragment_header.frame_size(body[:FRAME_HEAD])
+    except FragmentDamaged as error:
+        raise InvalidRequest(str(error)) from error
 
 
 def _digest(payload: memoryview) -> bytes:
