@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from godos.catalog.dynamodb_errors import is_transient
-from godos.catalog.once import Once
+from godos.catalog.closing import Once, Running
 from godos.deferreds import InThread, deferred
 from godos.model.errors import CatalogUnavailable
 
@@ -43,8 +43,7 @@ class Calls:
         self.clock = clock
         self._client, self._in_thread = client, in_thread
         self._patience, self._chance = patience, chance
-        self._running = 0
-        self._quiet: Deferred[None] | None = None
+        self._running = Running()
         self.close = Once(self._close)
 
     @deferred
@@ -60,13 +59,8 @@ class Calls:
         """
         if self.close.started:
             raise CatalogUnavailable("the catalog is closed")
-        self._running += 1
-        try:
+        with self._running:
             return await self._persist(operation, request, decode)
-        finally:
-            self._running -= 1
-            if self._quiet is not None and not self._running:
-                self._quiet.callback(None)
 
     async def pause(self, attempt: int, deadline: float) -> None:
         """
@@ -116,7 +110,5 @@ class Calls:
 
     @deferred
     async def _close(self) -> None:
-        if self._running:
-            self._quiet = Deferred()
-            await self._quiet
+        await self._running.idle()
         await self._in_thread(self._client.close)

@@ -18,8 +18,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from godos.catalog.batches import Batches
+from godos.catalog.closing import Once
 from godos.catalog.items import Action, ConditionFailed, IItemStore, Item, Page, ScanPage
-from godos.catalog.once import Once
 from godos.catalog.rows import (
     Range,
     Row,

@@ -1,11 +1,37 @@
-"""Something that is done once, however many ask for it."""
+"""Ending well: what runs is finished first, and the end happens once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
+
+
+class Running:
+    """Counts what runs, each inside a `with`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._waiting: list[Deferred[None]] = []
+
+    def __enter__(self) -> None:
+        self._count += 1
+
+    def __exit__(self, *_error: object) -> None:
+        self._count -= 1
+        if not self._count:
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                one.callback(None)
+
+    def idle(self) -> Deferred[None]:
+        """Fires when nothing runs."""
+        if not self._count:
+            return succeed(None)
+        idle: Deferred[None] = Deferred()
+        self._waiting.append(idle)
+        return idle
 
 
 class Once:
