@@ -89,7 +89,7 @@ class Locator(Service):
     # -- life ---------------------------------------------------------------------------
     def startService(self) -> None:
         super().startService()
-        self._way.begin(self.heard, self._unreachable)
+        self._way.begin(self.heard, self._unreachable, lambda: bool(self._questions))
 
     @deferred
     async def stopService(self) -> None:
@@ -165,11 +165,6 @@ class Locator(Service):
                 caller.callback(located)
 
     # -- listening ----------------------------------------------------------------------
-    @property
-    def asking(self) -> bool:
-        """Whether a question is open."""
-        return bool(self._questions)
-
     def heard(self, reply: Reply) -> bool:
         """Take in a reply; False when no open question has its uid (R2: drop it)."""
         question = self._questions.get(reply.uid)

@@ -20,18 +20,20 @@ DIRECT_PATIENCE = 1.0  # seconds for one call
 
 Heard = Callable[[Reply], bool]
 Unreachable = Callable[[str, Ask], None]
+Asking = Callable[[], bool]
 
 
 class IWay(Interface):
     """How questions reach nodes, and replies the locator."""
 
-    def begin(heard: Heard, unreachable: Unreachable) -> None:
+    def begin(heard: Heard, unreachable: Unreachable, asking: Asking) -> None:
         """
         Start to listen.
 
         Args:
             heard: takes each reply; tells whether it belongs to an open question.
             unreachable: takes the uid and an ask that came to nothing.
+            asking: tells whether a question is open.
         """
 
     def question(uid: str, names: Sequence[str], now: float) -> Question:
@@ -68,7 +70,7 @@ class DirectWay:
         self._patience = patience
         self._background = Background()
 
-    def begin(self, heard: Heard, unreachable: Unreachable) -> None:
+    def begin(self, heard: Heard, unreachable: Unreachable, _asking: Asking) -> None:
         self._heard = heard
         self._unreachable = unreachable
 
