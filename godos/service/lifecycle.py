@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -36,6 +37,18 @@ class Step:
     start: Callable[[], Deferred[None]]
     stop: Callable[[], Deferred[None]]
     hurry: Callable[[], None] = _nothing
+
+
+def service_step(name: str, service: IService) -> Step:
+    """A service of Twisted's as a step."""
+
+    def start() -> Deferred[None]:
+        return maybeDeferred(service.startService)
+
+    def stop() -> Deferred[None]:
+        return maybeDeferred(service.stopService)
+
+    return Step(name, start, stop)
 
 
 class StartFailed(GodosError):
