@@ -155,21 +155,19 @@ def parse_target(raw: bytes) -> Target:
     return Target(bucket, key, parse_query(query) if query else _NO_QUERY)
 
 
-def is_admin(raw: bytes, signed: bool) -> bool:
+def is_verb(raw: bytes, method: bytes) -> bool:
     """
-    Tell whether a target belongs to the admin resources and not to the object verbs.
+    Tell whether a request is for the object and bucket verbs, and not an admin resource.
 
-    Those are all below `/-/` (which no bucket can be named) and `/` itself, unless the
-    request is signed (an S3 client lists its buckets there) or asks for `/?buckets`.
+    Admin resources are all below `/-/`, which no bucket can be named, and reading `/`.
+    That shows the server's status, but with `?buckets` it is a verb: the list of buckets.
     """
-    if raw.startswith(b"/-/"):
+    if raw[:1] == b"/" and len(raw) > 1 and raw[1:2] not in (b"?", b"-"):
         return True
-    if len(raw) > 1 and raw[1:2] != b"?" and raw[:1] == b"/":
-        return False
     try:
         path, query = split(raw)
-        return path.startswith(b"/-/") or (
-            path == b"/" and not signed and BUCKETS not in parse_query(query)
-        )
+        if path != b"/":
+            return not path.startswith(b"/-/")
+        return method not in (b"GET", b"HEAD") or BUCKETS in parse_query(query)
     except InvalidURI:
-        return False
+        return True

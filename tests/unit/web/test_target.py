@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from godos.model.errors import InvalidBucketName, InvalidKey, KeyTooLong
 from godos.web.errors import InvalidArgument, InvalidURI
-from godos.web.target import is_admin, parse_names, parse_query, parse_target, unquote
+from godos.web.target import is_verb, parse_names, parse_query, parse_target, unquote
 
 
 @pytest.mark.parametrize(
@@ -140,29 +140,42 @@ def test_decoding_never_breaks(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "signed", "admin"),
+    "target", [b"/", b"/?format=json", b"http://h/", b"http://h", b"/-/", b"/-/x", b"http://h/-/x"]
+)
+def test_what_the_admin_side_answers(target: bytes) -> None:
+    """Reading `/` and all below `/-/` is for the admin resources."""
+    assert not is_verb(target, b"GET")
+    assert not is_verb(target, b"HEAD")
+
+
+@pytest.mark.parametrize(
+    "target",
     [
-        (b"/", False, True),
-        (b"/?format=json", False, True),
-        (b"http://h/", False, True),
-        (b"*", False, True),
-        (b"/", True, False),
-        (b"/?buckets", False, False),
-        (b"/-/health", False, True),
-        (b"/-/health", True, True),
-        (b"http://h/-/health", False, True),
-        (b"/-", False, False),
-        (b"/objects/-/x", False, False),
-        (b"/objects", False, False),
-        (b"/objects/", True, False),
-        (b"//-/x", False, False),
-        (b"nonsense", False, False),
-        (b"/?%zz", False, False),
+        b"/?buckets",
+        b"/?format=json&buckets=",
+        b"http://h/?buckets",
+        b"/-",
+        b"/-x/-/",
+        b"/objects/-/x",
+        b"/objects",
+        b"/objects/",
+        b"//-/x",
+        b"nonsense",
+        b"",
+        b"/?%zz",
     ],
 )
-def test_what_the_admin_side_answers(target: bytes, signed: bool, admin: bool) -> None:
-    """All below `/-/`, and `/` unless an S3 client signed it or it asks for the buckets."""
-    assert is_admin(target, signed) is admin
+def test_what_the_verbs_answer(target: bytes) -> None:
+    """All else is for the verbs, also what cannot be read."""
+    assert is_verb(target, b"GET")
+
+
+def test_other_methods_of_the_store() -> None:
+    """Only reading `/` shows the status; the verbs say what else there is."""
+    for method in (b"PUT", b"OPTIONS", b"POST"):
+        assert is_verb(b"/", method)
+        assert is_verb(b"*", method)
+        assert not is_verb(b"/-/health", method)
 
 
 def test_names_after_a_prefix() -> None:

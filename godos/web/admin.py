@@ -1,0 +1,185 @@
+"""What is neither object nor bucket: status, health, metrics, and who holds an object."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from klein import Klein
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter
+
+from godos import __version__
+from godos.deferreds import deferred
+from godos.model.errors import GodosError, NoSuchBucket
+from godos.model.objects import IObjects
+from godos.web.access import Action, Authorise
+from godos.web.answers import Answer, json_answer, refusal
+from godos.web.channel_exchange import Verbs
+from godos.web.counters import Counters
+from godos.web.errors import InvalidArgument, VerbNotAllowed
+from godos.web.exchange import IExchange
+from godos.web.routes import version_of
+from godos.web.target import parse_names, parse_query, split
+from godos.web.twisted_request import exchange_of
+
+READY_PATIENCE = 5.0  # seconds for the answer whether the server can serve
+LOCATE = b"/-/locate"
+_METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_READ = "GET, HEAD"
+
+# Answers the reasons why the server cannot serve now; none when it can.
+Ready = Callable[[], "Deferred[Sequence[str]]"]
+
+
+class _Anything(BaseConverter):
+    """Any text: names are taken from the raw target, Klein only finds the handler."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+
+class Admin:
+    """
+    The admin resources; all other requests go to `verbs`.
+
+    Args:
+        verbs: answers a signed `GET /`, which is an S3 client's list of its buckets.
+    """
+
+    app = Klein()
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    app.url_map.converters["anything"] = _Anything
+
+    def __init__(
+        self,
+        objects: IObjects,
+        authorise: Authorise,
+        verbs: Verbs,
+        ready: Ready,
+        counters: Counters,
+        clock: IReactorTime,
+    ) -> None:
+        self._objects = objects
+        self._authorise = authorise
+        self._verbs = verbs
+        self._ready = ready
+        self._counters = counters
+        self._clock = clock
+
+    # -- routes -------------------------------------------------------------------------
+    @app.route("/", methods=["GET"])
+    def root(self, request: IRequest) -> Deferred[None]:
+        """Version and status."""
+        exchange = exchange_of(request)
+        if exchange.header(b"authorization") is not None:
+            return self._verbs(exchange)
+        return self._answer(exchange, self._status)
+
+    @app.route("/-/health", methods=["GET"])
+    def health(self, request: IRequest) -> Deferred[None]:
+        """Alive: this very answer says so."""
+        return self._answer(exchange_of(request), self._alive)
+
+    @app.route("/-/ready", methods=["GET"])
+    def ready(self, request: IRequest) -> Deferred[None]:
+        """Whether the server can serve."""
+        return self._answer(exchange_of(request), self._can_serve)
+
+    @app.route("/-/metrics", methods=["GET"])
+    def metrics(self, request: IRequest) -> Deferred[None]:
+        """Counters, as Prometheus reads them."""
+        return self._answer(exchange_of(request), self._show_metrics)
+
+    @app.route("/-/locate/<anything:_>", methods=["GET"])
+    def locate(self, request: IRequest, _: str) -> Deferred[None]:
+        """Ask the nodes who holds an object."""
+        return self._answer(exchange_of(request), self._locate)
+
+    @app.handle_errors(NotFound)
+    def not_found(self, request: IRequest, failure: Failure) -> Deferred[None]:  # noqa: ARG002
+        """No resource has this name."""
+        return self._answer(exchange_of(request), self._no_resource)
+
+    @app.handle_errors(MethodNotAllowed)
+    def not_allowed(self, request: IRequest, failure: Failure) -> Deferred[None]:  # noqa: ARG002
+        """All resources can only be read."""
+        return self._answer(exchange_of(request), self._read_only)
+
+    @deferred
+    async def _answer(
+        self, exchange: IExchange, decide: Callable[[IExchange], Awaitable[Answer]]
+    ) -> None:
+        try:
+            answer = await decide(exchange)
+        except GodosError as error:
+            answer = refusal(exchange, error)
+        await answer.send(exchange)
+
+    # -- answers ------------------------------------------------------------------------
+    async def _status(self, _: IExchange) -> Answer:
+        reasons = await self._reasons()
+        return json_answer(
+            {
+                "name": "godos",
+                "version": __version__,
+                "status": "not ready" if reasons else "ready",
+                "reasons": reasons,
+            }
+        )
+
+    async def _alive(self, _: IExchange) -> Answer:
+        return json_answer({"status": "alive"})
+
+    async def _can_serve(self, _: IExchange) -> Answer:
+        reasons = await self._reasons()
+        if reasons:
+            return json_answer({"status": "not ready", "reasons": reasons}, 503)
+        return json_answer({"status": "ready", "reasons": []})
+
+    async def _reasons(self) -> list[str]:
+        """Why the server cannot serve; a question that is not answered is a reason, too."""
+        try:
+            return list(await self._ready().addTimeout(READY_PATIENCE, self._clock))
+        except TimeoutError:
+            return [f"it is not known whether it can serve after {READY_PATIENCE:g} seconds"]
+        except CancelledError:
+            raise
+        except GodosError as error:
+            return [str(error) or type(error).__name__]
+
+    async def _show_metrics(self, exchange: IExchange) -> Answer:
+        await self._authorise(exchange, Action.METRICS, "", "")
+        body = self._counters.render().encode("utf-8")
+        return Answer(200, [(b"Content-Type", _METRICS_TYPE)], body)
+
+    async def _locate(self, exchange: IExchange) -> Answer:
+        path, query = split(exchange.target)
+        bucket, key = parse_names(path[len(LOCATE) :])
+        version_id = version_of(parse_query(query))
+        if not key:
+            raise InvalidArgument("name an object: /-/locate/<bucket>/<key>")
+        await self._authorise(exchange, Action.LOCATE, bucket, key)
+        located = await self._objects.locate(bucket, key, version_id)
+        return json_answer(
+            {
+                "bucket": bucket,
+                "key": key,
+                "complete": located.complete,
+                "silent": located.silent,
+                "holders": [
+                    {"node": each.node, "address": each.address, "fragments": each.indexes}
+                    for each in located.holders
+                ],
+            }
+        )
+
+    async def _no_resource(self, _: IExchange) -> Answer:
+        raise NoSuchBucket("there is no admin resource of this name, and no bucket named -")
+
+    async def _read_only(self, _: IExchange) -> Answer:
+        raise VerbNotAllowed(f"this resource has no such verb: it has {_READ}", _READ)
