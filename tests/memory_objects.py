@@ -242,24 +242,23 @@ class MemoryObjects:
         self._check_write(space, key, condition)
         versions = space.keys.get(key, [])
         if version_id is not None:
-            return self._forget(space, key, [v for v in versions if _is(v.version, version_id)])
+            named = [each for each in versions if _is(each.version, version_id)]
+            removed = self._forget(space, key, named)
+            return Deleted(version_id, removed is not None and removed.is_delete_marker, removed)
         if space.bucket.versioning is Versioning.OFF:
-            return self._forget(space, key, versions)
+            return Deleted(removed=self._forget(space, key, versions))
         marker = evolve(self._version(space, key, "", 0), is_delete_marker=True)
-        removed = self._push(space, Stored(marker, b""))
-        return Deleted(marker.version_id, True, removed)
+        return Deleted(marker.version_id, True, self._push(space, Stored(marker, b"")))
 
-    def _forget(self, space: Space, key: str, gone: list[Stored]) -> Deleted:
+    def _forget(self, space: Space, key: str, gone: list[Stored]) -> ObjectVersion | None:
         if not gone:
-            return Deleted()
+            return None
         left = [stored for stored in space.keys[key] if stored not in gone]
         if left:
             space.keys[key] = left
         else:
             del space.keys[key]
-        version = gone[0].version
-        shown = None if version.is_null else version.version_id
-        return Deleted(shown, version.is_delete_marker, version)
+        return gone[0].version
 
     # -- listings -----------------------------------------------------------------------
     @deferred

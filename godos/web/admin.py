@@ -14,13 +14,13 @@ from werkzeug.routing import BaseConverter
 
 from godos import __version__
 from godos.deferreds import deferred
-from godos.model.errors import GodosError, NoSuchBucket
+from godos.model.errors import GodosError
 from godos.model.objects import IObjects
 from godos.web.access import Action, Authorise
 from godos.web.answers import Answer, json_answer, refusal
 from godos.web.channel_exchange import Verbs
 from godos.web.counters import Counters
-from godos.web.errors import InvalidArgument, VerbNotAllowed
+from godos.web.errors import InvalidArgument, NoSuchResource, VerbNotAllowed
 from godos.web.exchange import IExchange
 from godos.web.routes import version_of
 from godos.web.target import parse_names, parse_query, split
@@ -179,7 +179,7 @@ class Admin:
         )
 
     async def _no_resource(self, _: IExchange) -> Answer:
-        raise NoSuchBucket("there is no admin resource of this name, and no bucket named -")
+        raise NoSuchResource("there is no resource of this name below /-/")
 
     async def _read_only(self, _: IExchange) -> Answer:
         raise VerbNotAllowed(f"this resource has no such verb: it has {_READ}", _READ)

@@ -36,6 +36,10 @@ class UnsupportedFeature(GodosError):
     """The request asks for a part of S3 that this server does not have.  Nothing was done."""
 
 
+class NoSuchResource(GodosError):
+    """There is no admin resource of this name."""
+
+
 class VerbNotAllowed(GodosError):
     """The resource has no such verb; `allow` lists those that it has."""
 
@@ -57,6 +61,7 @@ ANSWERS: Mapping[type[GodosError], tuple[int, str]] = {
     MissingContentLength: (411, "MissingContentLength"),
     ExpectationFailed: (417, "ExpectationFailed"),
     UnsupportedFeature: (501, "NotImplemented"),
+    NoSuchResource: (404, "NoSuchResource"),
     VerbNotAllowed: (405, "MethodNotAllowed"),
     model.InvalidBucketName: (400, "InvalidBucketName"),
     model.InvalidKey: (400, "InvalidURI"),
@@ -150,7 +155,7 @@ def error_body(
     if as_json:
         return b"application/json", json.dumps(fields).encode() + b"\n"
     elements = "".join(xml_element(name, text) for name, text in fields.items())
-    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{elements}</Error>'
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{elements}</Error>\n'
     return b"application/xml", text.encode("utf-8")
 
 

@@ -131,15 +131,12 @@ class KeyVerbs:
 
     async def delete(self, call: Call) -> Answer:
         """Remove an object or version, or put a delete marker on top; a missing one is fine."""
-        target, asked = call.target, call.version_id
-        condition = write_condition(call.exchange.headers())
-        deleted = await self._objects.delete(target.bucket, target.key, asked, condition)
-        removed = deleted.removed
+        target, condition = call.target, write_condition(call.exchange.headers())
+        deleted = await self._objects.delete(target.bucket, target.key, call.version_id, condition)
         headers = []
-        version_id = deleted.version_id or (None if asked == NULL_VERSION else asked)
-        if version_id is not None:
-            headers.append((b"x-amz-version-id", version_id.encode()))
-        if deleted.is_delete_marker or (removed is not None and removed.is_delete_marker):
+        if deleted.version_id not in (None, NULL_VERSION):
+            headers.append((b"x-amz-version-id", deleted.version_id.encode()))
+        if deleted.is_delete_marker:
             headers.append((b"x-amz-delete-marker", b"true"))
         return Answer(204, headers)
 

@@ -186,7 +186,7 @@ def test_what_is_not_for_everybody(server: Server) -> None:
 def test_other_admin_names(server: Server, target: str) -> None:
     """Names below `/-/` that mean nothing are 404, in the form of all errors."""
     missing = server.ask(f"GET {target}")
-    assert code(missing) == (404, "NoSuchBucket")
+    assert code(missing) == (404, "NoSuchResource")
     assert missing["x-amz-request-id"] is not None
     as_json = server.ask(f"GET {target}", "Accept: application/json")
     assert told(as_json, 404)["Resource"] == target

@@ -16,7 +16,14 @@ import godos
 from godos.model import errors as model
 from godos.model.errors import GodosError
 from godos.web.answers import refusal
-from godos.web.errors import ANSWERS, UnsupportedFeature, VerbNotAllowed, answer_of, sentences
+from godos.web.errors import (
+    ANSWERS,
+    NoSuchResource,
+    UnsupportedFeature,
+    VerbNotAllowed,
+    answer_of,
+    sentences,
+)
 from tests.unit.web.fakes import FakeExchange
 
 # Above the web: what goes wrong there ends a process, not a request.
@@ -57,10 +64,15 @@ def test_a_subclass_is_answered_like_its_parent() -> None:
     assert answer_of(GodosError) == (500, "InternalError")
 
 
-def test_a_404_comes_only_from_the_catalog() -> None:
+def test_an_object_is_only_missing_when_the_catalog_says_so() -> None:
     """That bytes are not to be had is never told as the object's absence."""
     absent = {kind for kind in every_error() if answer_of(kind)[0] == 404}
-    assert absent == {model.NoSuchKey, model.NoSuchBucket, model.NoSuchVersion}
+    assert absent == {
+        model.NoSuchKey,
+        model.NoSuchBucket,
+        model.NoSuchVersion,
+        NoSuchResource,  # of the admin side
+    }
 
 
 def test_xml_by_default() -> None:
