@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import CertificateOptions
 
+from godos.cluster.asking import LocalStores
+from godos.cluster.members import Members
+from godos.cluster.ways import DirectWay
+from godos.deferreds import WorkerPool
+from godos.model.members import Node
+from godos.protocol.answering import HeldBy
 from godos.service import common
+from godos.service.access_log import access_log
+from godos.service.announce import welcome_embedded
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
+from godos.service.front import Front, Surroundings
+from godos.service.hosting import Hosting
+from godos.service.identity import Belonging
+from godos.service.lifecycle import Step
+from godos.service.listening import Listener
 from godos.service.options import DaemonOptions
+from godos.service.pools import pools_step
 from godos.service.serving import daemon_service
+from godos.service.state import OpenCatalog
 from godos.service.tls import server_tls
+from godos.service.values import SqliteState
+from godos.storage.opening import Machinery, Wanted, open_store
+from godos.web.listening import listen
+from godos.web.streaming import StreamingSite
+
+CATALOG = "catalog.sqlite"  # in the first storage folder
+DIGESTS, DISKS = 2, 16  # threads
 
 
 @frozen
@@ -26,6 +49,7 @@ class EmbeddedSettings:
     storage: Sequence[Path]
     policy: str | None
     tls: CertificateOptions | None
+    log_level: Any  # a LogLevel
     stop_timeout: float  # seconds
 
 
@@ -55,6 +79,7 @@ class Options(DaemonOptions):
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
             tls=server_tls(self["tls-cert"], self["tls-key"]),
+            log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],
         )
 
@@ -66,6 +91,79 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
 def assemble(settings: EmbeddedSettings, reactor: Any) -> Assembly:
     """Pick the implementations and put them in the order in which they start."""
-    from godos.service.skeleton import skeleton
+    server = EmbeddedServer(settings, reactor)
+    return Assembly("godos", server.steps, server.welcome, settings.stop_timeout)
 
-    return skeleton("godos", settings, reactor)
+
+class EmbeddedServer:
+    """All of godos in one process; fragments do not pass through a network."""
+
+    def __init__(self, settings: EmbeddedSettings, reactor: Any) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._digests = WorkerPool(reactor, "digests", DIGESTS)
+        self._disks = WorkerPool(reactor, "disk", DISKS)
+        self._hosting = Hosting(reactor, settings.storage, "", self._open_node)
+        self._state = SqliteState(settings.storage[0] / CATALOG)
+        self._catalog = OpenCatalog(reactor, self._state)
+        self._belonging = Belonging(
+            self._catalog.get, str(self._state), self._hosting.known, True, settings.policy
+        )
+        self._front = Front(
+            reactor,
+            Surroundings(
+                catalog=self._catalog.get,
+                cluster=self._belonging.cluster,
+                stores=self._hosting.stores,
+                connect=_nowhere_else,
+                way=self._way,
+                digests=self._digests,
+                policy=settings.policy,
+            ),
+        )
+        self._listener = Listener(
+            reactor, settings.binding, listen, self._site, settings.stop_timeout, settings.tls
+        )
+
+    @property
+    def steps(self) -> list[Step]:
+        """In the order in which they start."""
+        claiming = self._hosting.claiming(
+            self._catalog.get, self._belonging.cluster, lambda: self._listener.address
+        )
+        return [
+            self._listener.reserving,
+            pools_step(self._reactor, self._digests, self._disks),
+            self._hosting.opening,
+            self._catalog.step,
+            self._belonging.step,
+            claiming,
+            *self._front.steps,
+            self._listener.serving,
+        ]
+
+    def welcome(self) -> list[str]:
+        """For the terminal."""
+        settings = self._settings
+        return welcome_embedded(
+            self._listener.url, settings.storage, settings.binding.loopback_only
+        )
+
+    def _open_node(self, folder: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
+        wanted = Wanted(str(folder), create=True, beside=(CATALOG,), on_failed=on_failed)
+        return open_store(wanted, Machinery(self._disks, self._reactor.callFromThread))
+
+    def _site(self) -> StreamingSite:
+        return self._front.site(access_log(self._settings.log_level))
+
+    def _way(self, members: Members) -> DirectWay:
+        local = LocalStores(self._hosting.stores.values)
+
+        def ask(_address: str, names: Sequence[str]) -> Deferred[HeldBy]:
+            return local.holds(names)
+
+        return DirectWay(self._reactor, members.registered, ask)
+
+
+def _nowhere_else(_: Node) -> None:
+    """A node that is registered, but whose folder was not given with `--storage`."""

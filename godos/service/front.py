@@ -2,84 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
+from twisted.application.service import IService
 from twisted.internet.defer import Deferred, succeed
 
-from godos.cluster.members import IMembers
+from godos.cluster.locator import Locator
+from godos.cluster.members import Members
 from godos.deferreds import Background, InThread, deferred
 from godos.model.catalog import ICatalog
-from godos.model.locating import ILocator
+from godos.model.errors import GodosError, Unavailable
+from godos.model.members import Cluster, Node
+from godos.model.names import new_id
+from godos.objects.collection import Collector
 from godos.objects.get import Getter
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
 from godos.objects.put import Putter
 from godos.objects.sources import Sources
-from godos.service.lifecycle import Step
+from godos.service.lifecycle import Step, service_step
 from godos.web.access import allow_anyone
-from godos.web.admin import Admin, Ready
+from godos.web.admin import Admin
 from godos.web.counters import AccessLog, Counters
 from godos.web.objects import ObjectVerbs
 from godos.web.streaming import StreamingSite
 from godos.web.target import is_verb
 
 
-class Front:
+@frozen
+class Surroundings:
     """
-    The use cases, and the site that serves them.
+    What a front is put into; functions answer once earlier steps have run.
 
     Args:
-        policy: answers the policy of new objects.
+        stores: of the nodes in this process.
+        connect: makes the `IFragmentStore` of a node elsewhere.
+        way: makes the `IWay` that locate goes.
         digests: where bodies are hashed.
+        policy: of new objects; None follows the cluster's.
     """
 
-    def __init__(
-        self,
-        reactor: Any,
-        catalog: ICatalog,
-        members: IMembers,
-        locator: ILocator,
-        policy: Callable[[], str],
-        digests: InThread,
-    ) -> None:
-        self._reactor = reactor
-        self._background = Background()
-        placer = Placer(members, reactor, policy)
-        putter = Putter(catalog, placer, digests, reactor.seconds, self._background)
-        sources = Sources(catalog, members, locator, reactor, self._background)
-        self.objects = Objects(catalog, putter, Getter(catalog, sources), locator)
+    catalog: Callable[[], ICatalog]
+    cluster: Callable[[], Cluster]
+    stores: Mapping[str, Any]
+    connect: Callable[[Node], Any]
+    way: Callable[[Members], Any]
+    digests: InThread
+    policy: str | None
 
-    def site(self, ready: Ready, access_log: AccessLog) -> StreamingSite:
-        """The HTTP site; `ready` answers why it cannot serve."""
-        counters = Counters()
-        verbs = ObjectVerbs(
-            self.objects,
-            allow_anyone,
-            self._reactor,
-            self._reactor.seconds,
-            counters,
-            access_log,
-        )
-        admin = Admin(self.objects, allow_anyone, verbs.serve, ready, counters, self._reactor)
-        site = StreamingSite(verbs.serve, admin.app.resource(), is_verb, self._reactor)
-        site.noisy = False  # we tell ourselves where we listen
-        return site
+
+class Front:
+    """The use cases, what they stand on, and the site that serves them."""
+
+    def __init__(self, reactor: Any, around: Surroundings) -> None:
+        self._reactor = reactor
+        self._around = around
+        self._background = Background()
+        self._members: Any = None
+        self._locator: Any = None
+        self._placer: Any = None
+        self.objects: Any = None
 
     @property
-    def finishing(self) -> Step:
-        """Its stop waits for what requests left to be done, such as removing an upload."""
-        return finishing_step(self._background)
-
-
-def finishing_step(background: Background) -> Step:
-    """Start nothing; at the end wait for this background work."""
-
-    def start() -> Deferred[None]:
-        return succeed(None)
+    def steps(self) -> list[Step]:
+        """In order; after them the port may open."""
+        return [
+            service_step("meeting the other servers", self._meet),
+            service_step("preparing to locate", self._locate),
+            service_step("collecting what nobody needs", self._collect),
+            Step("finishing what requests left", self._assemble, self._finish, self._break_off),
+        ]
 
     @deferred
-    async def stop() -> None:
-        await background.idle()
+    async def _meet(self) -> IService:
+        around = self._around
+        self._members = members = Members(
+            around.catalog(), self._reactor, around.stores, around.connect, time.monotonic
+        )
+        await members.refresh()
+        return members
 
-    return Step("finishing what requests left behind", start, stop, background.cancel)
+    def _locate(self) -> Deferred[IService]:
+        way = self._around.way(self._members)
+        self._locator = Locator(self._reactor, way, self._members.registered)
+        return succeed(self._locator)
+
+    def _collect(self) -> Deferred[IService]:
+        catalog = self._around.catalog()
+        return succeed(Collector(catalog, self._members, self._reactor, new_id()))
+
+    def _assemble(self) -> Deferred[None]:
+        catalog, reactor, members = self._around.catalog(), self._reactor, self._members
+        self._placer = Placer(members, reactor, self._policy)
+        sources = Sources(catalog, members, self._locator, reactor, self._background)
+        putter = Putter(
+            catalog, self._placer, self._around.digests, reactor.seconds, self._background
+        )
+        self.objects = Objects(catalog, putter, Getter(catalog, sources), self._locator)
+        return succeed(None)
+
+    def _finish(self) -> Deferred[None]:
+        return self._background.idle()
+
+    def _break_off(self) -> None:
+        self._background.cancel()
+
+    def _policy(self) -> str:
+        return self._around.policy or self._around.cluster().policy
+
+    @deferred
+    async def unready(self) -> Sequence[str]:
+        """Why objects cannot be stored or read now; empty when they can."""
+        reasons: list[str] = []
+        try:
+            await self._around.catalog().cluster()
+        except GodosError as error:
+            reasons.append(f"the catalog does not answer: {error}")
+        try:
+            self._placer.plan()
+        except Unavailable as error:
+            reasons.append(str(error))
+        return reasons
+
+    def site(self, access_log: AccessLog) -> StreamingSite:
+        """The HTTP site."""
+        counters, reactor = Counters(), self._reactor
+        verbs = ObjectVerbs(
+            self.objects, allow_anyone, reactor, reactor.seconds, counters, access_log
+        )
+        admin = Admin(self.objects, allow_anyone, verbs.serve, self.unready, counters, reactor)
+        site = StreamingSite(verbs.serve, admin.app.resource(), is_verb, reactor)
+        site.noisy = False  # we tell ourselves where we listen
+        return site

@@ -39,14 +39,19 @@ class Step:
     hurry: Callable[[], None] = _nothing
 
 
-def service_step(name: str, service: IService) -> Step:
-    """A service of Twisted's as a step."""
+def service_step(name: str, make: Callable[[], Deferred[IService]]) -> Step:
+    """A service of Twisted's, made when its turn comes, as a step."""
+    made: list[IService] = []
 
-    def start() -> Deferred[None]:
-        return maybeDeferred(service.startService)
+    @deferred
+    async def start() -> None:
+        service = await make()
+        await maybeDeferred(service.startService)
+        made.append(service)
 
-    def stop() -> Deferred[None]:
-        return maybeDeferred(service.stopService)
+    @deferred
+    async def stop() -> None:
+        await maybeDeferred(made[0].stopService)
 
     return Step(name, start, stop)
 

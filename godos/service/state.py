@@ -31,9 +31,8 @@ class OpenCatalog:
         self._items: IItemStore | None = None
         self._catalog: Catalog | None = None
 
-    @property
-    def catalog(self) -> Catalog:
-        """Once it is open."""
+    def get(self) -> Catalog:
+        """The catalog, once it is open."""
         assert self._catalog is not None
         return self._catalog
 

@@ -1,0 +1,168 @@
+"""The nodes of this process: opened, registered, kept alive, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from godos.cluster.heartbeat import NodeHeartbeat
+from godos.deferreds import Background, deferred
+from godos.model.catalog import ICatalog
+from godos.model.errors import CannotStart
+from godos.model.members import Cluster, Node
+from godos.model.names import new_id
+from godos.service.lifecycle import Step
+
+
+class StorageNode(Protocol):
+    """An open storage folder, as `DiskFragmentStore`; also an `IFragmentStore`."""
+
+    node_id: str
+    identity: Any  # `.cluster` is None until it was adopted
+
+    def adopt(self, cluster: str) -> Deferred[None]:
+        """Make a new folder a member of this cluster, durably."""
+
+    def room(self) -> Deferred[Any]:
+        """`.capacity` and `.free` of its disk in bytes."""
+
+    def close(self) -> Deferred[None]:
+        """Finish what runs, and let another process have the folder."""
+
+
+# `open_node(folder, on_failed)`; `on_failed` is called with the reason, in the reactor
+OpenNode = Callable[[Path, Callable[[str], object]], Deferred[Any]]
+
+
+@define
+class _Hosted:
+    folder: Path
+    node: StorageNode = field(init=False)
+    heartbeat: NodeHeartbeat | None = field(default=None)
+    failure: str | None = field(default=None)  # of the disk, before there was a heartbeat
+
+
+class Hosting:
+    """
+    The nodes of this process.
+
+    `stores` maps the ids of those that are served to their `IFragmentStore`s, and changes
+    when one has to stop.
+
+    Args:
+        open_node: opens a storage folder, as `storage` does.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, folders: Sequence[Path], zone: str, open_node: OpenNode
+    ) -> None:
+        self._reactor = reactor
+        self._folders = folders
+        self._zone = zone
+        self._open_node = open_node
+        self._hosted: list[_Hosted] = []
+        self._background = Background()
+        self._boot_id = new_id()
+        self.stores: dict[str, Any] = {}
+
+    # -- the folders ------------------------------------------------------------------------
+    @property
+    def opening(self) -> Step:
+        """Open the folders, which nobody else has open."""
+        return Step("opening the storage", self._open, self._close)
+
+    def known(self) -> dict[Path, str]:
+        """Of each folder that was adopted, the id of its cluster."""
+        clusters = {hosted.folder: hosted.node.identity.cluster for hosted in self._hosted}
+        return {folder: cluster for folder, cluster in clusters.items() if cluster is not None}
+
+    @deferred
+    async def _open(self) -> None:
+        try:
+            for folder in self._folders:
+                await self._open_one(folder)
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _open_one(self, folder: Path) -> None:
+        hosted = _Hosted(folder)
+        hosted.node = node = await self._open_node(folder, partial(self._failed, hosted))
+        twins = [other for other in self._hosted if other.node.node_id == node.node_id]
+        self._hosted.append(hosted)
+        if twins:
+            raise CannotStart(
+                f"{folder} is a copy of {twins[0].folder}: both are node {node.node_id}, and "
+                "only one of them may be used"
+            )
+
+    @deferred
+    async def _close(self) -> None:
+        while self._hosted:
+            await self._hosted.pop().node.close()
+
+    # -- the rows ---------------------------------------------------------------------------
+    def claiming(
+        self,
+        catalog: Callable[[], ICatalog],
+        cluster: Callable[[], Cluster],
+        address: Callable[[], str],
+    ) -> Step:
+        """Register the nodes at `address`, and go on telling that they live."""
+
+        @deferred
+        async def claim() -> None:
+            try:
+                for hosted in self._hosted:
+                    await self._claim(hosted, catalog(), cluster(), address())
+            except BaseException:
+                await self._fall_silent()
+                raise
+
+        return Step("registering the nodes", claim, self._fall_silent)
+
+    async def _claim(
+        self, hosted: _Hosted, catalog: ICatalog, cluster: Cluster, address: str
+    ) -> None:
+        node = hosted.node
+        if node.identity.cluster is None:
+            await node.adopt(cluster.id)
+        row = Node(node.node_id, self._boot_id, address, self._zone, 0, 0)
+
+        def on_lost(why: str) -> None:
+            self._log.critical("{why}", why=why)
+            self.stores.pop(node.node_id, None)
+
+        @deferred
+        async def figures() -> tuple[int, int]:
+            room = await node.room()
+            return room.capacity, room.free
+
+        heartbeat = NodeHeartbeat(catalog, self._reactor, row, figures, on_lost)
+        await heartbeat.claim()
+        hosted.heartbeat = heartbeat
+        heartbeat.startService()
+        if hosted.failure is not None:
+            self._failed(hosted, hosted.failure)
+        self.stores[node.node_id] = node
+
+    @deferred
+    async def _fall_silent(self) -> None:
+        for hosted in self._hosted:
+            if hosted.heartbeat is not None:
+                await hosted.heartbeat.stopService()
+        await self._background.idle()
+
+    def _failed(self, hosted: _Hosted, reason: str) -> None:
+        """Its disk failed: the catalog must know before anybody trusts it again."""
+        hosted.failure = reason
+        if hosted.heartbeat is not None:
+            self._background.run("telling that a node failed", hosted.heartbeat.failed(reason))

@@ -1,0 +1,152 @@
+"""The nodes of a process, over storage that fails when told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from godos.catalog.catalog import Catalog
+from godos.cluster.heartbeat import EVERY
+from godos.model.errors import CannotStart
+from godos.model.members import Cluster, NodeState
+from godos.service.hosting import Hosting
+from tests.memory_items import MemoryItems
+
+
+class Folder:
+    """A storage folder, opened."""
+
+    def __init__(self, node_id: str, cluster_id: str | None = None) -> None:
+        self.node_id = node_id
+        self.identity = SimpleNamespace(cluster=cluster_id)
+        self.closed = 0
+        self.on_failed: Callable[[str], object] | None = None
+
+    def adopt(self, cluster: str) -> Deferred[None]:
+        self.identity.cluster = cluster
+        return succeed(None)
+
+    def room(self) -> Deferred[Any]:
+        return succeed(SimpleNamespace(capacity=100, free=50))
+
+    def close(self) -> Deferred[None]:
+        self.closed += 1
+        return succeed(None)
+
+
+class HostingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.catalog = Catalog(
+            MemoryItems(), self.clock, monotonic=self.clock.seconds, random=Random(1)
+        )
+        self.cluster: Cluster = self.successResultOf(self.catalog.initialise("auto"))
+        self.folders: dict[Path, Folder] = {}
+
+    def hosting(self, *folders: Folder) -> Hosting:
+        """Over these folders."""
+        self.folders = {Path(f"/{number}"): folder for number, folder in enumerate(folders)}
+        return Hosting(self.clock, list(self.folders), "z", self.open)
+
+    def open(self, path: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
+        """As storage does."""
+        folder = self.folders[path]
+        folder.on_failed = on_failed
+        return succeed(folder)
+
+    def claim(self, hosting: Hosting) -> Deferred[None]:
+        """Register its nodes."""
+        step = hosting.claiming(lambda: self.catalog, lambda: self.cluster, lambda: "here:1")
+        self.stop_claiming = step.stop
+        return step.start()
+
+    def test_registered(self) -> None:
+        """New folders are adopted, registered with their address and zone, and kept alive."""
+        hosting = self.hosting(Folder("a" * 32), Folder("b" * 32, self.cluster.id))
+        self.successResultOf(hosting.opening.start())
+        self.assertEqual(hosting.known(), {Path("/1"): self.cluster.id})
+        self.successResultOf(self.claim(hosting))
+        nodes = self.successResultOf(self.catalog.nodes())
+        self.assertEqual(
+            [(n.id, n.address, n.zone, n.free) for n in nodes],
+            [("a" * 32, "here:1", "z", 50), ("b" * 32, "here:1", "z", 50)],
+        )
+        self.assertEqual(list(hosting.stores), ["a" * 32, "b" * 32])
+        self.assertEqual(self.folders[Path("/0")].identity.cluster, self.cluster.id)
+        self.clock.advance(EVERY)
+        later = self.successResultOf(self.catalog.nodes())
+        self.assertNotEqual([n.beat for n in nodes], [n.beat for n in later])
+        self.successResultOf(self.stop_claiming())
+        self.successResultOf(hosting.opening.stop())
+        self.assertEqual([folder.closed for folder in self.folders.values()], [1, 1])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_copied_folder(self) -> None:
+        """A folder and its copy are not both used, and neither stays open."""
+        hosting = self.hosting(Folder("a" * 32), Folder("a" * 32))
+        error = self.failureResultOf(hosting.opening.start(), CannotStart)
+        self.assertIn("/1 is a copy of /0", str(error.value))
+        self.assertEqual([folder.closed for folder in self.folders.values()], [1, 1])
+
+    def test_folder_that_cannot_be_opened(self) -> None:
+        """When the second folder refuses, the first is closed again."""
+        hosting = self.hosting(Folder("a" * 32), Folder("b" * 32))
+        opened: list[Path] = []
+
+        def open_first(path: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
+            opened.append(path)
+            if len(opened) > 1:
+                return fail(CannotStart("in use"))
+            return self.open(path, on_failed)
+
+        hosting = Hosting(self.clock, list(self.folders), "", open_first)
+        self.failureResultOf(hosting.opening.start(), CannotStart)
+        self.assertEqual(self.folders[Path("/0")].closed, 1)
+
+    def test_disk_that_fails(self) -> None:
+        """A node whose disk fails is failed in the catalog, also when that was early."""
+        hosting = self.hosting(Folder("a" * 32), Folder("b" * 32))
+        self.successResultOf(hosting.opening.start())
+        early, late = self.folders.values()
+        assert early.on_failed is not None
+        assert late.on_failed is not None
+        early.on_failed("the first flush failed")
+        self.successResultOf(self.claim(hosting))
+        late.on_failed("a later flush failed")
+        nodes = self.successResultOf(self.catalog.nodes())
+        self.assertEqual([node.state for node in nodes], [NodeState.FAILED] * 2)
+        self.assertEqual(
+            [node.reason for node in nodes], ["the first flush failed", "a later flush failed"]
+        )
+        self.successResultOf(self.stop_claiming())
+
+    def test_failed_node_stays_out(self) -> None:
+        """A failed node is refused until it was checked, and others are not left beating."""
+        self.test_disk_that_fails()
+        hosting = self.hosting(Folder("c" * 32), Folder("a" * 32, self.cluster.id))
+        self.successResultOf(hosting.opening.start())
+        error = self.failureResultOf(self.claim(hosting), CannotStart)
+        self.assertIn("godos disk check", str(error.value))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_claimed_by_another(self) -> None:
+        """A node that another process claims is not served here any more."""
+        hosting = self.hosting(Folder("a" * 32))
+        self.successResultOf(hosting.opening.start())
+        self.successResultOf(self.claim(hosting))
+        rival = Hosting(self.clock, [Path("/0")], "", self.open)
+        self.successResultOf(rival.opening.start())
+        stop_first = self.stop_claiming
+        self.successResultOf(self.claim(rival))
+        self.clock.advance(EVERY)
+        self.assertEqual(hosting.stores, {})
+        self.assertEqual(list(rival.stores), ["a" * 32])
+        self.successResultOf(stop_first())
+        self.successResultOf(self.stop_claiming())
