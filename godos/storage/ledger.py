@@ -1,0 +1,154 @@
+"""
+Which fragments the volumes hold: the index, and what it does not know yet.
+
+Changes wait in memory and reach SQLite many at a time.  The log they came from is durable,
+so nothing is lost with them.
+"""
+
+from __future__ import annotations
+
+from godos.storage.index import Index, Place, Tombstone
+from godos.storage.records import aligned
+from godos.storage.volumes import Shelf, Volume
+
+FLUSH_AT = 1024  # changes that wait for the index at most, before the writer goes on
+
+
+class Ledger:
+    """
+    Answers `find` in any thread; changed by the writer alone.
+
+    `owed` are records that newer ones have replaced and that still need a tombstone, by
+    name and sequence number.
+    """
+
+    def __init__(self, index: Index, shelf: Shelf) -> None:
+        self._index = index
+        self._shelf = shelf
+        self._recent: dict[bytes, Place | None] = {}  # None: removed
+        self._tombstones: dict[tuple[bytes, int], Tombstone] = {}
+        self._touched: dict[int, Volume] = {}
+        self.owed: dict[tuple[bytes, int], Place] = {}
+
+    # -- any thread ---------------------------------------------------------------------
+    def find(self, key: bytes) -> Place | None:
+        """Where that fragment is."""
+        recent = self._recent  # the writer replaces the dictionary, it never empties it
+        if key in recent:
+            return recent[key]
+        return self._index.find(key)
+
+    def page(self, start: bytes, stop: bytes | None, limit: int) -> list[bytes]:
+        """Names from `start` on, before `stop`, in order: at most `limit`."""
+        recent = self._recent
+        changed = {
+            key: place
+            for key, place in list(recent.items())
+            if key >= start and (stop is None or key < stop)
+        }
+        gone = sum(place is None for place in changed.values())
+        names = set(self._index.page(start, stop, limit + gone))
+        names.update(changed)
+        names.difference_update(key for key, place in changed.items() if place is None)
+        return sorted(names)[:limit]
+
+    # -- the writer ---------------------------------------------------------------------
+    @property
+    def waiting(self) -> int:
+        """Changes that the index does not have yet."""
+        return len(self._recent) + len(self._tombstones) + len(self._touched)
+
+    def standing(self, key: bytes) -> list[Place]:
+        """All records of that fragment that no tombstone removes: one, or none, or two."""
+        found: list[Place] = []
+        recent = self._recent.get(key)
+        if recent is not None:
+            found.append(recent)
+        indexed = self._index.find_now(key)
+        if indexed is not None and indexed != recent and not self._killed(key, indexed.sequence):
+            found.append(indexed)
+        return found
+
+    def put(self, key: bytes, place: Place) -> None:
+        """A fragment's record became durable, and is newer than all others of that name."""
+        older = self._recent.get(key)
+        if older is not None:
+            self._owe(key, older)
+        self._recent[key] = place
+        self._count(place, 1)
+
+    def replay(self, key: bytes, place: Place) -> None:
+        """A fragment's record was read at start; it may be older than others of that name."""
+        if self._killed(key, place.sequence):
+            return
+        standing = self.standing(key)
+        if any(other.sequence == place.sequence for other in standing):
+            return  # compaction was interrupted between rename and deletion
+        if all(other.sequence < place.sequence for other in standing):
+            self._recent[key] = place
+            for other in standing:
+                self._owe(key, other)
+        else:
+            self._owe(key, place)
+        self._count(place, 1)
+
+    def kill(self, tombstone: Tombstone) -> None:
+        """A tombstone is durable; at start the record it removes may not be read yet."""
+        key, killed = tombstone.name, tombstone.killed
+        known = self._killed(key, killed)
+        standing = self.standing(key)
+        self._tombstones[key, killed] = tombstone
+        if known:
+            return
+        owed = self.owed.pop((key, killed), None)
+        for place in [*standing, *([owed] if owed else [])]:
+            if place.sequence == killed:
+                self._count(place, -1)
+                break
+        current = self._recent[key] if key in self._recent else self._index.find_now(key)
+        if current is not None and current.sequence == killed:
+            self._recent[key] = None
+
+    def _owe(self, key: bytes, place: Place) -> None:
+        self.owed[key, place.sequence] = place
+
+    def touch(self, volume: Volume) -> None:
+        """What the volume says of itself changed."""
+        self._touched[volume.id] = volume
+
+    def flush(self) -> None:
+        """Bring the index up to date."""
+        recent, tombstones, touched = self._recent, self._tombstones, self._touched
+        replaced: list[tuple[bytes, Place]] = []
+        with self._index.transaction:
+            self._index.add_tombstones(tombstones.values())
+            self._index.remove(key for key, place in recent.items() if place is None)
+            rows = [(key, place) for key, place in recent.items() if place is not None]
+            if not self._index.add(rows):
+                replaced = self._replace(rows)
+            for volume in touched.values():
+                self._index.save_volume(volume)
+        for key, place in replaced:
+            self._owe(key, place)
+        self._recent, self._tombstones, self._touched = {}, {}, {}
+
+    def _replace(self, rows: list[tuple[bytes, Place]]) -> list[tuple[bytes, Place]]:
+        """Write fragments over others of the same name; answers those that were not removed."""
+        replaced = []
+        for key, place in rows:
+            older = self._index.find_now(key)
+            if older is None or older == place:
+                continue
+            self._index.replace(key, place)
+            if not self._index.tombstone_now(key, older.sequence):
+                replaced.append((key, older))
+        return replaced
+
+    def _killed(self, key: bytes, sequence: int) -> bool:
+        return (key, sequence) in self._tombstones or self._index.tombstone_now(key, sequence)
+
+    def _count(self, place: Place, sign: int) -> None:
+        volume = self._shelf.get(place.volume)
+        if volume is not None:
+            volume.live += sign * aligned(place.head + place.length)
+            self.touch(volume)

@@ -1,0 +1,116 @@
+"""Large fragments, a file each: docs/disk-format.rst, "A large fragment".  All of it blocks."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from threading import Lock
+
+from godos.model.errors import FragmentDamaged, NoSuchFragment
+from godos.model.names import FragmentName
+from godos.storage.counters import Counters
+from godos.storage.files import READ, IFiles
+from godos.storage.footer import Trailer, read_trailer
+from godos.storage.layout import Layout, fragment_of
+
+_SHELF = re.compile(r"[0-9a-f]{2}")
+
+
+class ObjectFiles:
+    """Finds, adds and removes files in `objects`.  May be called from any thread."""
+
+    def __init__(self, files: IFiles, layout: Layout, counters: Counters) -> None:
+        self._files = files
+        self._layout = layout
+        self._counters = counters
+        self._durable: set[str] = set()  # folders whose names in `objects` are durable
+        self._making = Lock()
+
+    def recover(self) -> None:
+        """Make durable what an earlier process left visible and perhaps not durable."""
+        self._files.sync_directory(self._layout.objects)
+        for shelf in self.shelves():
+            path = f"{self._layout.objects}/{shelf}"
+            self._files.sync_directory(path)
+            self._durable.add(path)
+
+    # -- finding ------------------------------------------------------------------------
+    def open(self, name: FragmentName) -> tuple[int, Trailer]:
+        """
+        A descriptor, which the caller closes, and what follows the payload.
+
+        Raises:
+            NoSuchFragment: there is no such file.
+            FragmentDamaged: its trailer fails its check, or is another fragment's.
+        """
+        path = self._layout.object(name)
+        try:
+            fd = self._files.open(path, READ)
+        except FileNotFoundError as error:
+            raise NoSuchFragment(f"fragment {name} is not here") from error
+        try:
+            trailer = self._trailer(fd, name)
+        except BaseException:
+            self._files.close(fd)
+            raise
+        return fd, trailer
+
+    def _trailer(self, fd: int, name: FragmentName) -> Trailer:
+        try:
+            size = self._files.size(fd)
+            trailer = read_trailer(
+                lambda length, offset: self._files.read(fd, length, offset), size, str(name)
+            )
+        except OSError as error:
+            raise FragmentDamaged(f"fragment {name} cannot be read: {error}") from error
+        if trailer.header.name != name:
+            raise FragmentDamaged(f"the file {name} holds fragment {trailer.header.name}")
+        return trailer
+
+    def shelves(self) -> list[str]:
+        """The folders in `objects`, in order."""
+        names = self._files.names(self._layout.objects)
+        return sorted(name for name in names if _SHELF.fullmatch(name))
+
+    def names(self, shelf: str) -> list[FragmentName]:
+        """The fragments in one folder, in order."""
+        try:
+            found = self._files.names(f"{self._layout.objects}/{shelf}")
+        except FileNotFoundError:
+            return []
+        names = (fragment_of(shelf, name) for name in found)
+        return sorted(name for name in names if name is not None)
+
+    # -- changing -----------------------------------------------------------------------
+    def add(self, staged: str, name: FragmentName) -> None:
+        """
+        Move a synced file from staging to its place, durably.
+
+        Raises OSError; the file may be in its place then, and is not durable.
+        """
+        shelf = self._layout.shelf_of(name)
+        self._make_shelf(shelf)
+        self._files.rename(staged, self._layout.object(name))
+        self._sync(shelf)
+
+    def remove(self, name: FragmentName) -> bool:
+        """Delete a fragment's file durably; tells whether there was one.  Raises OSError."""
+        try:
+            self._files.unlink(self._layout.object(name))
+        except FileNotFoundError:
+            return False
+        self._sync(self._layout.shelf_of(name))
+        return True
+
+    def _make_shelf(self, shelf: str) -> None:
+        with self._making:  # nobody may rely on a folder before its own name is durable
+            if shelf in self._durable:
+                return
+            with suppress(FileExistsError):
+                self._files.make_directory(shelf)
+            self._sync(self._layout.objects)
+            self._durable.add(shelf)
+
+    def _sync(self, path: str) -> None:
+        self._files.sync_directory(path)
+        self._counters.file_syncs += 1

@@ -1,0 +1,266 @@
+"""A node's fragments on one disk: what `IFragmentStore` promises, kept by files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, fail
+from zope.interface import implementer
+
+from godos.deferreds import InThread, deferred
+from godos.model.blobs import FragmentHeader
+from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, NoSuchFragment, Unavailable
+from godos.model.fragments import CHUNK, SMALL, IFragmentStore, Pieces
+from godos.model.names import FragmentName
+from godos.storage.counters import Counters
+from godos.storage.files import IFiles, Room
+from godos.storage.group import IWriter
+from godos.storage.health import Health
+from godos.storage.identity import Identity, adopted, belongs_to, write_identity
+from godos.storage.index import key_of, name_of
+from godos.storage.layout import Layout
+from godos.storage.ledger import Ledger
+from godos.storage.object_files import ObjectFiles
+from godos.storage.reader import BlockFile, FileReader, HeldReader, or_release
+from godos.storage.requests import Put, Remove
+from godos.storage.small import SmallFragments
+from godos.storage.upload import DiskUpload, UploadTools
+
+_STEP = 16 * CHUNK  # bytes that `verify` reads in one go
+
+
+@frozen
+class Parts:
+    """What a store is put together from; `release` lets go of all of it, and blocks."""
+
+    files: IFiles
+    layout: Layout
+    identity: Identity
+    health: Health
+    counters: Counters
+    ledger: Ledger
+    small: SmallFragments
+    objects: ObjectFiles
+    writer: IWriter
+    reserve: int
+    in_thread: InThread
+    release: Callable[[], None]
+
+
+@implementer(IFragmentStore)
+class DiskFragmentStore:
+    """
+    The fragments in one storage directory, of which this process is the only owner.
+
+    `opening.open_store` makes one.  `counters` and `failure` (why the node left service, or
+    None) may be read at any time.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.node_id = parts.identity.node
+        self.identity = parts.identity
+        self.counters = parts.counters
+        self._tools = UploadTools(
+            files=parts.files,
+            layout=parts.layout,
+            objects=parts.objects,
+            writer=parts.writer,
+            health=parts.health,
+            counters=parts.counters,
+            in_thread=parts.in_thread,
+            reserve=parts.reserve,
+        )
+        self._uploads: set[DiskUpload] = set()
+        self._closed = False
+
+    @property
+    def directory(self) -> str:
+        """The storage directory."""
+        return self._parts.layout.root
+
+    @property
+    def failure(self) -> str | None:
+        """Why the node left service; None: it did not."""
+        return self._parts.health.reason
+
+    # -- writing ------------------------------------------------------------------------
+    def put(self, header: FragmentHeader, payload: Pieces) -> Deferred[None]:
+        """Store a small fragment; see IFragmentStore."""
+        size = sum(map(len, payload))
+        if size != header.length:
+            return fail(BadDigest(f"{size} bytes came of a fragment of {header.length}"))
+        if size > SMALL:
+            return fail(EntityTooLarge(f"a fragment of {size} bytes is to be uploaded, not put"))
+        return self._parts.writer.submit(Put(header, payload))
+
+    @deferred
+    async def upload(self, name: FragmentName, length: int | None) -> object:
+        """Begin to store a fragment; see IFragmentStore."""
+        self._check()
+        upload = DiskUpload(self._tools, name, length)
+        if length is not None and length > SMALL:
+            self._uploads = {other for other in self._uploads if other.unwritten}
+            promised = sum(other.unwritten for other in self._uploads)
+            self._uploads.add(upload)
+            try:
+                room = await self.room()
+                if room.free - promised - self._parts.reserve < length:
+                    raise NodeFull(f"{room.free} bytes are free, too few for {length} more")
+            except BaseException:
+                self._uploads.discard(upload)
+                raise
+        return upload
+
+    @deferred
+    async def remove(self, name: FragmentName) -> bool:
+        """Remove a fragment; see IFragmentStore."""
+        self._check()
+        if await self._parts.writer.submit(Remove(name)):
+            return True
+        return await self._parts.in_thread(self._remove_file, name)
+
+    def _remove_file(self, name: FragmentName) -> bool:
+        try:
+            removed = self._parts.objects.remove(name)
+        except OSError as error:
+            raise self._parts.health.wrote("removing a fragment", error) from error
+        self._parts.counters.removals += removed
+        return removed
+
+    # -- reading ------------------------------------------------------------------------
+    def open(self, name: FragmentName, start: int, stop: int | None) -> Deferred[object]:
+        """Begin to read a fragment; see IFragmentStore."""
+        return or_release(
+            self._parts.in_thread(self._open, name, start, stop), lambda reader: reader.close()
+        )
+
+    def _open(self, name: FragmentName, start: int, stop: int | None) -> Any:
+        self._check()
+        self._parts.counters.reads += 1
+        try:
+            return HeldReader(*self._parts.small.read(name, start, stop))
+        except NoSuchFragment:
+            file = self._open_file(name)
+        try:
+            length = file.header.length
+            end = length if stop is None else min(stop, length)
+            return FileReader(file, min(start, end), end, self._parts.in_thread)
+        except BaseException:
+            file.close()
+            raise
+
+    def _open_file(self, name: FragmentName) -> BlockFile:
+        fd, trailer = self._parts.objects.open(name)
+        return BlockFile(self._parts.files, fd, trailer, self._parts.counters)
+
+    @deferred
+    async def verify(self, name: FragmentName) -> FragmentHeader:
+        """Re-read a fragment from the disk; see IFragmentStore."""
+        found = await or_release(
+            self._parts.in_thread(self._begin_verify, name),
+            lambda found: found.close() if isinstance(found, BlockFile) else None,
+        )
+        if isinstance(found, FragmentHeader):
+            return found
+        try:
+            for start in range(0, found.header.length, _STEP):
+                stop = min(start + _STEP, found.header.length)
+                await self._parts.in_thread(found.check, start, stop)
+            return found.header
+        finally:
+            await self._parts.in_thread(found.close)
+
+    def _begin_verify(self, name: FragmentName) -> FragmentHeader | BlockFile:
+        """The header of a small fragment, which is good; or the file of a large one."""
+        self._check()
+        try:
+            return self._parts.small.read(name, 0, None, past_cache=True)[0]
+        except NoSuchFragment:
+            file = self._open_file(name)
+        file.forget_cache()
+        return file
+
+    # -- asking -------------------------------------------------------------------------
+    def holds(self, incarnations: Sequence[str]) -> Deferred[Mapping[str, tuple[int, ...]]]:
+        """Which fragments of these blobs are here; see IFragmentStore."""
+        return self._parts.in_thread(self._holds, list(incarnations))
+
+    def _holds(self, incarnations: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+        self._check()
+        held: dict[str, set[int]] = {incarnation: set() for incarnation in incarnations}
+        for incarnation, indexes in held.items():
+            start = bytes.fromhex(incarnation)
+            keys = self._parts.ledger.page(start, start + b"\xff\xff", 1000)
+            indexes.update(name_of(key).index for key in keys)
+        for shelf in {incarnation[:2] for incarnation in held}:
+            for name in self._parts.objects.names(shelf):
+                if name.incarnation in held:
+                    held[name.incarnation].add(name.index)
+        return {each: tuple(sorted(indexes)) for each, indexes in held.items() if indexes}
+
+    def inventory(
+        self, after: FragmentName | None = None, limit: int = 1000
+    ) -> Deferred[Sequence[FragmentName]]:
+        """The next fragments that are here, in the order of their names; () after the last."""
+        return self._parts.in_thread(self._inventory, after, limit)
+
+    def _inventory(self, after: FragmentName | None, limit: int) -> Sequence[FragmentName]:
+        self._check()
+        start = b"" if after is None else key_of(after) + b"\0"
+        small = [name_of(key) for key in self._parts.ledger.page(start, None, limit)]
+        large = islice(self._files_after(after), limit)
+        return sorted({*small, *large})[:limit]
+
+    def _files_after(self, after: FragmentName | None) -> Iterator[FragmentName]:
+        for shelf in self._parts.objects.shelves():
+            if after is None or shelf >= after.incarnation[:2]:
+                for name in self._parts.objects.names(shelf):
+                    if after is None or name > after:
+                        yield name
+
+    def room(self) -> Deferred[Room]:
+        """Capacity and free bytes of the disk."""
+        return self._parts.in_thread(self._room)
+
+    def _room(self) -> Room:
+        try:
+            return self._parts.files.room(self._parts.layout.root)
+        except OSError as error:
+            raise self._parts.health.wrote("asking for free room", error) from error
+
+    # -- belonging and ending -----------------------------------------------------------
+    @deferred
+    async def adopt(self, cluster: str) -> None:
+        """
+        Become a node of this cluster, durably, unless it is one already.
+
+        Fails:
+            ClusterMismatch: it is another's.
+        """
+        if not belongs_to(self.identity, self.directory, cluster):
+            identity = adopted(self.identity, cluster)
+            await self._parts.in_thread(self._write_identity, identity)
+            self.identity = identity
+
+    def _write_identity(self, identity: Identity) -> None:
+        try:
+            write_identity(self._parts.files, self._parts.layout, identity)
+        except OSError as error:
+            raise self._parts.health.wrote("writing node.json", error) from error
+
+    @deferred
+    async def close(self) -> None:
+        """Finish what was submitted and let go of the directory.  Idempotent."""
+        if not self._closed:
+            self._closed = True
+            await self._parts.in_thread(self._parts.release)
+
+    def _check(self) -> None:
+        """Raises NodeFailed after a failure, Unavailable after `close`."""
+        self._parts.health.check()
+        if self._closed:
+            raise Unavailable("the node is stopping")
