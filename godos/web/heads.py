@@ -33,6 +33,13 @@ class Heads:
         self._second = -1
         self._date = b""
 
+    def date(self) -> bytes:
+        """The value of the Date header."""
+        now = int(self._seconds())
+        if now != self._second:
+            self._second, self._date = now, http_date(now)
+        return self._date
+
     def render(
         self,
         status: int,
@@ -48,12 +55,9 @@ class Heads:
             length: written as Content-Length; None when `headers` have it, or none is due.
             close: say that the connection ends with this answer.
         """
-        now = int(self._seconds())
-        if now != self._second:
-            self._second, self._date = now, b"Date: %s\r\n" % http_date(now)
         lines = [
             status_line(status),
-            self._date,
+            b"Date: %s\r\n" % self.date(),
             b"x-amz-request-id: %s\r\n" % request_id.encode(),
         ]
         if length is not None:

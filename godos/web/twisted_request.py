@@ -60,6 +60,7 @@ class StreamingRequest(Request):
             headers = self.responseHeaders
             headers.setRawHeaders(b"x-amz-request-id", [self.request_id.encode()])
             headers.setRawHeaders(b"Server", [SERVER])
+            headers.setRawHeaders(b"Date", [self.channel.site.heads.date()])
             if self.channel.will_close(self.body, False):
                 headers.setRawHeaders(b"Connection", [b"close"])
         super().write(data)
@@ -133,7 +134,7 @@ class RequestExchange:
 
     def reply(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """See `IExchange`."""
-        if self._channel is None:
+        if not self._open():
             return
         silent = status in (204, 304)
         if not silent and announced_length(headers) is None:
@@ -144,17 +145,21 @@ class RequestExchange:
 
     def start(self, status: int, headers: Headers) -> None:
         """See `IExchange`."""
-        if self._channel is None:
+        if not self._open():
             return
         if announced_length(headers) is None:
             raise ValueError("a started answer needs a Content-Length")
         self._begin(status, headers)
         self._request.write(b"")
 
+    def _open(self) -> bool:
+        """Whether there is somebody to answer."""
+        if self._request.finished or (self.started and self._channel is not None):
+            raise RuntimeError("a request is answered once")
+        return self._channel is not None
+
     def _begin(self, status: int, headers: Headers) -> None:
         request = self._request
-        if request.startedWriting:
-            raise RuntimeError("a request is answered once")
         request.setResponseCode(status)
         for name in {name.lower() for name, _ in headers}:
             request.responseHeaders.removeHeader(name)
