@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 from pkgutil import walk_packages
 from xml.etree import ElementTree
 
@@ -163,3 +164,11 @@ def test_sentences() -> None:
     assert sentences("SlowDown", "") == "Nothing was changed. Try again in a moment."
     assert sentences("NotImplemented", "not there yet!") == "Not there yet!"
     assert answer_of(UnsupportedFeature) == (501, "NotImplemented")
+
+
+def test_every_code_is_documented() -> None:
+    """The table of the documentation has each status and code that an error can get."""
+    text = (Path(__file__).parents[3] / "docs" / "http-api.rst").read_text("utf-8")
+    rows = {tuple(line.split()[:2]) for line in text.splitlines() if line[:3].isdigit()}
+    answers = {(str(status), code) for status, code in ANSWERS.values() if status != 304}
+    assert answers <= rows
