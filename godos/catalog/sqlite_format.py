@@ -76,11 +76,13 @@ def _create(path: str) -> None:
 
 def _prepare(connection: apsw.Connection, path: str) -> None:
     connection.set_busy_timeout(_BUSY)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # a file that is refused stays
     if connection.readonly("main"):
         raise CannotStart(f"cannot write to the catalog {path}: check its permissions and disk")
     if not _is_ours(connection, path):
         _make_tables(connection)
         _sync_folder(path)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     # Checkpoints are the writer's own work, after it has answered.
     connection.execute("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA synchronous = FULL; PRAGMA cache_size = -{_CACHE}")
