@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 
+from godos.cluster.members import Members
+from godos.deferreds import Background, WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress
 from godos.service import common
+from godos.service.addresses import advertised
+from godos.service.announce import welcome_data
 from godos.service.binding import Binding, bind_open
 from godos.service.daemon import Assembly
+from godos.service.front import finishing_step
+from godos.service.hosting import DISK_THREADS, Hosting, disk_opener
+from godos.service.identity import Belonging
+from godos.service.lifecycle import Step, service_step
+from godos.service.listening import Listener
+from godos.service.middleware import Middleware
 from godos.service.options import DaemonOptions
+from godos.service.pools import pools_step
 from godos.service.serving import daemon_service
-from godos.service.values import State
+from godos.service.state import OpenCatalog
+from godos.service.talk import Talk
+from godos.service.values import SqliteState, State
+from godos.web.data import DataServer
+from godos.web.listening import listen
+from godos.web.streaming import StreamingSite
+
+DIGESTS = 2  # threads
 
 
 @frozen
@@ -70,6 +90,86 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
 def assemble(settings: DataSettings, reactor: Any) -> Assembly:
     """Pick the implementations and put them in the order in which they start."""
-    from godos.service.skeleton import skeleton
+    server = DataServerDaemon(settings, reactor)
+    return Assembly("godos-data", server.steps, server.welcome, settings.stop_timeout)
 
-    return skeleton("godos-data", settings, reactor)
+
+class DataServerDaemon:
+    """The owner of some disks, which other servers of the cluster reach over HTTP."""
+
+    def __init__(self, settings: DataSettings, reactor: Any) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._digests = WorkerPool(reactor, "digests", DIGESTS)
+        self._disks = WorkerPool(reactor, "disk", DISK_THREADS)
+        opener = disk_opener(reactor, self._disks)
+        self._hosting = Hosting(reactor, settings.storage, settings.zone, opener)
+        self._catalog = OpenCatalog(reactor, settings.state)
+        self._belonging = Belonging(
+            self._catalog.get,
+            str(settings.state),
+            self._hosting.known,
+            may_begin=isinstance(settings.state, SqliteState),
+        )
+        self._talk = Talk(reactor, self._belonging.cluster, self._digests)
+        self._middleware = Middleware(reactor, settings.queue, self._talk)
+        self._background = Background()
+        self._members: Any = None
+        self._listener = Listener(
+            reactor, settings.binding, listen, self._site, settings.stop_timeout
+        )
+
+    @property
+    def steps(self) -> list[Step]:
+        """In the order in which they start."""
+        claiming = self._hosting.claiming(self._catalog.get, self._belonging.cluster, self._address)
+        return [
+            self._listener.reserving,
+            pools_step(self._reactor, self._digests, self._disks, self._middleware.pool),
+            self._hosting.opening,
+            self._catalog.step,
+            self._belonging.step,
+            self._talk.step,
+            finishing_step(self._background),
+            service_step("meeting the other servers", self._meet),
+            self._listener.serving,
+            claiming,  # who reads the row may ask at once
+            service_step("answering questions", self._answer),
+        ]
+
+    def welcome(self) -> list[str]:
+        """For the terminal."""
+        settings = self._settings
+        return welcome_data(self._address(), settings.storage, settings.state)
+
+    def _address(self) -> str:
+        settings = self._settings
+        return advertised(settings.advertise, settings.binding, self._listener.number)
+
+    @deferred
+    async def _meet(self) -> IService:
+        self._members = members = Members(
+            self._catalog.get(),
+            self._reactor,
+            self._hosting.stores,
+            self._talk.fragments,
+            time.monotonic,
+        )
+        await members.refresh()
+        return members
+
+    def _answer(self) -> Deferred[IService]:
+        return self._middleware.answerer(
+            self._address(),
+            lambda: list(self._hosting.stores.values()),
+            self._members,
+            self._catalog.get(),
+            self._belonging.cluster(),
+        )
+
+    def _site(self) -> StreamingSite:
+        stores, gate = self._hosting.stores, self._talk.gate()
+        server = DataServer(stores, gate, self._reactor, self._background)
+        site = StreamingSite(server.verbs, server.app.resource(), server.is_verb, self._reactor)
+        site.noisy = False  # we tell ourselves where we listen
+        return site

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.ssl import CertificateOptions
 
 from godos.cluster.asking import LocalStores
@@ -23,7 +23,7 @@ from godos.service.announce import welcome_embedded
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
-from godos.service.hosting import Hosting
+from godos.service.hosting import DISK_THREADS, Hosting, disk_opener
 from godos.service.identity import Belonging
 from godos.service.lifecycle import Step
 from godos.service.listening import Listener
@@ -33,12 +33,11 @@ from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.tls import server_tls
 from godos.service.values import SqliteState
-from godos.storage.opening import Machinery, Wanted, open_store
 from godos.web.listening import listen
 from godos.web.streaming import StreamingSite
 
 CATALOG = "catalog.sqlite"  # in the first storage folder
-DIGESTS, DISKS = 2, 16  # threads
+DIGESTS = 2  # threads
 
 
 @frozen
@@ -102,8 +101,10 @@ class EmbeddedServer:
         self._settings = settings
         self._reactor = reactor
         self._digests = WorkerPool(reactor, "digests", DIGESTS)
-        self._disks = WorkerPool(reactor, "disk", DISKS)
-        self._hosting = Hosting(reactor, settings.storage, "", self._open_node)
+        self._disks = WorkerPool(reactor, "disk", DISK_THREADS)
+        self._hosting = Hosting(
+            reactor, settings.storage, "", disk_opener(reactor, self._disks, beside=(CATALOG,))
+        )
         self._state = SqliteState(settings.storage[0] / CATALOG)
         self._catalog = OpenCatalog(reactor, self._state)
         self._belonging = Belonging(
@@ -149,20 +150,16 @@ class EmbeddedServer:
             self._listener.url, settings.storage, settings.binding.loopback_only
         )
 
-    def _open_node(self, folder: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
-        wanted = Wanted(str(folder), create=True, beside=(CATALOG,), on_failed=on_failed)
-        return open_store(wanted, Machinery(self._disks, self._reactor.callFromThread))
-
     def _site(self) -> StreamingSite:
         return self._front.site(access_log(self._settings.log_level))
 
-    def _way(self, members: Members) -> DirectWay:
+    def _way(self, members: Members) -> Deferred[DirectWay]:
         local = LocalStores(self._hosting.stores.values)
 
         def ask(_address: str, names: Sequence[str]) -> Deferred[HeldBy]:
             return local.holds(names)
 
-        return DirectWay(self._reactor, members.registered, ask)
+        return succeed(DirectWay(self._reactor, members.registered, ask))
 
 
 def _nowhere_else(_: Node) -> None:

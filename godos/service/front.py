@@ -24,9 +24,12 @@ from godos.objects.placing import Placer
 from godos.objects.put import Putter
 from godos.objects.sources import Sources
 from godos.service.lifecycle import Step, service_step
+from godos.service.talk import LOCATED
 from godos.web.access import allow_anyone
 from godos.web.admin import Admin
+from godos.web.channel_exchange import Verbs
 from godos.web.counters import AccessLog, Counters
+from godos.web.exchange import IExchange
 from godos.web.objects import ObjectVerbs
 from godos.web.streaming import StreamingSite
 from godos.web.target import is_verb
@@ -49,9 +52,16 @@ class Surroundings:
     cluster: Callable[[], Cluster]
     stores: Mapping[str, Any]
     connect: Callable[[Node], Any]
-    way: Callable[[Members], Any]
+    way: Callable[[Members], Deferred[Any]]
     digests: InThread
     policy: str | None
+
+
+def finishing_step(background: Background) -> Step:
+    """Start nothing; at the end wait for this background work."""
+    return Step(
+        "finishing what requests left", lambda: succeed(None), background.idle, background.cancel
+    )
 
 
 class Front:
@@ -61,8 +71,8 @@ class Front:
         self._reactor = reactor
         self._around = around
         self._background = Background()
-        self._members: Any = None
-        self._locator: Any = None
+        self.members: Any = None
+        self.locator: Any = None
         self._placer: Any = None
         self.objects: Any = None
 
@@ -73,42 +83,38 @@ class Front:
             service_step("meeting the other servers", self._meet),
             service_step("preparing to locate", self._locate),
             service_step("collecting what nobody needs", self._collect),
-            Step("finishing what requests left", self._assemble, self._finish, self._break_off),
+            Step("putting the use cases together", self._assemble, lambda: succeed(None)),
+            finishing_step(self._background),
         ]
 
     @deferred
     async def _meet(self) -> IService:
         around = self._around
-        self._members = members = Members(
+        self.members = members = Members(
             around.catalog(), self._reactor, around.stores, around.connect, time.monotonic
         )
         await members.refresh()
         return members
 
-    def _locate(self) -> Deferred[IService]:
-        way = self._around.way(self._members)
-        self._locator = Locator(self._reactor, way, self._members.registered)
-        return succeed(self._locator)
+    @deferred
+    async def _locate(self) -> IService:
+        way = await self._around.way(self.members)
+        self.locator = locator = Locator(self._reactor, way, self.members.registered)
+        return locator
 
     def _collect(self) -> Deferred[IService]:
         catalog = self._around.catalog()
-        return succeed(Collector(catalog, self._members, self._reactor, new_id()))
+        return succeed(Collector(catalog, self.members, self._reactor, new_id()))
 
     def _assemble(self) -> Deferred[None]:
-        catalog, reactor, members = self._around.catalog(), self._reactor, self._members
+        catalog, reactor, members = self._around.catalog(), self._reactor, self.members
         self._placer = Placer(members, reactor, self._policy)
-        sources = Sources(catalog, members, self._locator, reactor, self._background)
+        sources = Sources(catalog, members, self.locator, reactor, self._background)
         putter = Putter(
             catalog, self._placer, self._around.digests, reactor.seconds, self._background
         )
-        self.objects = Objects(catalog, putter, Getter(catalog, sources), self._locator)
+        self.objects = Objects(catalog, putter, Getter(catalog, sources), self.locator)
         return succeed(None)
-
-    def _finish(self) -> Deferred[None]:
-        return self._background.idle()
-
-    def _break_off(self) -> None:
-        self._background.cancel()
 
     def _policy(self) -> str:
         return self._around.policy or self._around.cluster().policy
@@ -127,13 +133,35 @@ class Front:
             reasons.append(str(error))
         return reasons
 
-    def site(self, access_log: AccessLog) -> StreamingSite:
-        """The HTTP site."""
+    def site(self, access_log: AccessLog, located: Verbs | None = None) -> StreamingSite:
+        """
+        The HTTP site.
+
+        Args:
+            located: answers requests for `LOCATED`, where other servers hand replies over.
+        """
         counters, reactor = Counters(), self._reactor
         verbs = ObjectVerbs(
             self.objects, allow_anyone, reactor, reactor.seconds, counters, access_log
         )
         admin = Admin(self.objects, allow_anyone, verbs.serve, self.unready, counters, reactor)
-        site = StreamingSite(verbs.serve, admin.app.resource(), is_verb, reactor)
+        serve = verbs.serve if located is None else _either(located, verbs.serve)
+        site = StreamingSite(serve, admin.app.resource(), _is_verb, reactor)
         site.noisy = False  # we tell ourselves where we listen
         return site
+
+
+_LOCATED = LOCATED.encode("ascii")
+
+
+def _is_verb(target: bytes, method: bytes) -> bool:
+    return is_verb(target, method) or (target == _LOCATED and method == b"POST")
+
+
+def _either(located: Verbs, others: Verbs) -> Verbs:
+    """The hand-over's requests to `located`, and `others` for all other verbs."""
+
+    def serve(exchange: IExchange) -> Deferred[None]:
+        return (located if exchange.target == _LOCATED else others)(exchange)
+
+    return serve

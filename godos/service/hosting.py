@@ -12,12 +12,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from godos.cluster.heartbeat import NodeHeartbeat
-from godos.deferreds import Background, deferred
+from godos.deferreds import Background, InThread, deferred
 from godos.model.catalog import ICatalog
 from godos.model.errors import CannotStart
 from godos.model.members import Cluster, Node
 from godos.model.names import new_id
 from godos.service.lifecycle import Step
+from godos.storage.opening import Machinery, Wanted, open_store
+
+DISK_THREADS = 16
 
 
 class StorageNode(Protocol):
@@ -166,3 +169,18 @@ class Hosting:
         hosted.failure = reason
         if hosted.heartbeat is not None:
             self._background.run("telling that a node failed", hosted.heartbeat.failed(reason))
+
+
+def disk_opener(reactor: Any, in_thread: InThread, beside: Sequence[str] = ()) -> OpenNode:
+    """
+    Opens storage folders on this machine's disks.
+
+    Args:
+        beside: beginnings of the names of other files that may be in a new folder.
+    """
+
+    def open_node(folder: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
+        wanted = Wanted(str(folder), create=True, beside=beside, on_failed=on_failed)
+        return open_store(wanted, Machinery(in_thread, reactor.callFromThread))
+
+    return open_node
