@@ -61,7 +61,7 @@ def fields(item: Item) -> Mapping[str, Any]:
 
 def row(p: str, s: bytes, rev: str, state: str | None = None, **data: Any) -> Item:
     """An item of today's format; fields that are None, empty or False are left out."""
-    kept = {name: value for name, value in data.items() if value or value == 0}
+    kept = {name: value for name, value in data.items() if value or type(value) in _NUMBERS}
     return Item(p, s, {"f": FORMAT, **kept}, rev, state)
 
 

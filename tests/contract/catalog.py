@@ -650,6 +650,8 @@ class CatalogContract:
         above = [await catalog.commit(bench.bucket, "k", upload()) for _ in range(2)]
         for version in reversed(above):
             await catalog.delete(bench.bucket, "k", version.version_id)
+            null = await catalog.version(bench.bucket, "k", NULL_VERSION)
+            assert null.etag == "null"
         latest = await catalog.head(bench.bucket, "k")
         assert (latest.etag, latest.version_id) == ("null", NULL_VERSION)
         bench = await bench.versioned(SUSPENDED)
