@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from godos import __version__
+from godos.messaging.addresses import SqsAddress
 from godos.service.values import State
 
 OPEN = (
@@ -30,15 +31,25 @@ def welcome_embedded(url: str, storage: Sequence[Path], loopback_only: bool) -> 
     ]
 
 
-def welcome_api(url: str, state: State, queue: object, loopback_only: bool) -> list[str]:
+def welcome_api(url: str, state: State, queue: SqsAddress | None, loopback_only: bool) -> list[str]:
     """For an API server."""
     return [
         f"godos-api {__version__} runs.",
         f"  listens on  {url}",
         f"  catalog     {state}",
-        f"  asks over   {queue or 'HTTP'}",
+        f"  asks over   {_middleware(queue)}",
         CLOSED if loopback_only else OPEN,
     ]
+
+
+def _middleware(queue: SqsAddress | None) -> str:
+    if queue is None:
+        return "HTTP"
+    return (
+        "SQS, a queue for each server"
+        if queue.own
+        else f"SQS queues {queue.queries}, {queue.replies}"
+    )
 
 
 def welcome_data(address: str, storage: Sequence[Path], state: State) -> list[str]:

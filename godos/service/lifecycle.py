@@ -179,6 +179,7 @@ class Lifecycle:
                 self._log.failure("{step} failed", step=step.name)
                 raise StartFailed(step.name, error) from error
             self._running.append(step)
+            self._log.debug("{step}: done", step=step.name)
             if self.stage is not Stage.STARTING:  # the step did not heed its cancellation
                 raise CancelledError
 
@@ -203,4 +204,5 @@ class Lifecycle:
             except Exception:
                 self._log.failure("ending {step} failed", step=step.name)
             self._running.pop()
+            self._log.debug("{step}: ended", step=step.name)
         self._step = ""
