@@ -99,7 +99,7 @@ class ChannelExchange:
         self.request_id = channel.site.new_request_id()
         self.started = False
 
-    # -- called by the channel while the request arrives -----------------------------------
+    # -- called by the channel while the request arrives -----------------------------------------
     def begin_head(
         self, method: bytes, target: bytes, version: bytes, authority: bytes | None
     ) -> None:
@@ -142,7 +142,7 @@ class ChannelExchange:
             running.cancel()
         self.body.tell()
 
-    # -- running a verb ------------------------------------------------------------------------
+    # -- running a verb --------------------------------------------------------------------------
     def run(self, verbs: Verbs) -> None:
         """Let `verbs` answer; what it fails to answer becomes an error answer here."""
         try:
@@ -172,7 +172,7 @@ class ChannelExchange:
         status, headers, body = self._channel.site.error_answer(error, self.target, self.request_id)
         self.reply(status, headers, body)
 
-    # -- IExchange ---------------------------------------------------------------------------------
+    # -- IExchange -------------------------------------------------------------------------------
     @property
     def secure(self) -> bool:
         """See `IExchange`."""
@@ -211,10 +211,10 @@ class ChannelExchange:
         head = channel.site.heads.render(status, headers, self.request_id, length, close)
         self.started = self._over = True
         if len(body) <= JOINED:
-            channel.send(head + body)
+            channel.sending.write(head + body)
         else:
-            channel.send(head)
-            channel.send(body)
+            channel.sending.write(head)
+            channel.sending.write(body)
         channel.requestDone(self)
 
     def start(self, status: int, headers: Headers) -> None:
@@ -229,7 +229,9 @@ class ChannelExchange:
         self._remaining = length if self._answering else 0
         close = channel.will_close(self.body, False)
         self.started = True
-        channel.send(channel.site.heads.render(status, headers, self.request_id, None, close))
+        channel.sending.write(
+            channel.site.heads.render(status, headers, self.request_id, None, close)
+        )
 
     def write(self, data: bytes) -> None:
         """See `IExchange`."""
@@ -238,7 +240,7 @@ class ChannelExchange:
         if len(data) > self._remaining:
             raise ValueError(f"{len(data) - self._remaining} bytes beyond the Content-Length")
         self._remaining -= len(data)
-        self._channel.send(data)
+        self._channel.sending.write(data)
 
     def drained(self) -> Deferred[None]:
         """See `IExchange`."""

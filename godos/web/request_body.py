@@ -46,7 +46,7 @@ class RequestBody:
         self._taken = False  # deliver_to or collect was called, or nobody will
         self._paused = True
 
-    # -- for those who want it ----------------------------------------------------------
+    # -- for those who want it -------------------------------------------------------------------
     def deliver_to(self, consumer: IConsumer) -> Deferred[None]:
         """See `IBody`.  When the consumer says `stopProducing` it fails as if cancelled."""
         if self._taken:
@@ -71,7 +71,7 @@ class RequestBody:
             return fail(pieces.too_large())
         return self.deliver_to(pieces).addCallback(lambda _: pieces.pieces)
 
-    # -- IPushProducer, for the consumer ------------------------------------------------
+    # -- IPushProducer, for the consumer ---------------------------------------------------------
     def pauseProducing(self) -> None:
         """Called by the consumer."""
         if not self._paused:
@@ -102,7 +102,7 @@ class RequestBody:
     def _cancelled(self, _: Deferred[None]) -> None:
         self.stopProducing()
 
-    # -- for the connection ---------------------------------------------------------------
+    # -- for the connection ----------------------------------------------------------------------
     @property
     def wanted(self) -> bool:
         """Whether somebody takes bytes just now."""
@@ -153,7 +153,7 @@ class RequestBody:
         if self.failure is not None:
             self._settle(Failure(self.failure))
 
-    # -- inside -----------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------
     def _give(self, data: bytes) -> None:
         try:
             self._consumer.write(data)

@@ -75,7 +75,7 @@ class StreamingSite(Site):
         self._id_prefix = os.urandom(5).hex().upper()
         self._ids = 0
 
-    # -- connections --------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------------
     @property
     def connections(self) -> int:
         """How many there are."""
@@ -138,7 +138,7 @@ class StreamingSite(Site):
         for channel in list(self._channels):
             channel.abort()
 
-    # -- what the answers of the site itself look like ---------------------------------------
+    # -- what the answers of the site itself look like -------------------------------------------
     def new_request_id(self) -> str:
         """Unique among all processes, but no secret."""
         self._ids += 1
@@ -164,7 +164,7 @@ class StreamingSite(Site):
         extra = error_headers(error) if isinstance(error, GodosError) else []
         return status, [(b"Content-Type", kind), *extra], body
 
-    # -- what twisted.web's Site would do ------------------------------------------------------
+    # -- what twisted.web's Site would do --------------------------------------------------------
     def startFactory(self) -> None:
         """Called by the first port.  There is no access log of twisted.web's kind."""
         self.quiescing = False

@@ -27,7 +27,7 @@ class StreamingRequest(Request):
     """
 
     _log = Logger()
-    channel: Any  # a StreamingChannel; None after the client left, absent after the answer
+    channel: Any = None  # a StreamingChannel until the answer is done or the client left
     defaultContentType = b"application/octet-stream"
 
     def __init__(self, channel: Any, arrived: ChannelExchange) -> None:

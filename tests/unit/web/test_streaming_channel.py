@@ -92,6 +92,37 @@ class BodyTests(SynchronousTestCase):
         wire.drop()
         self.assertEqual(1, held.cancelled)
 
+    def test_paused_body_holds_one_read(self) -> None:
+        """What a resting body keeps is bounded by one read of the connection, 256 KiB."""
+        held = Held()
+        wire = Wire(held)
+        wire.send(request("PUT /a", "Content-Length: 100000000"))
+        sink = Sink()
+        body = held.last.body
+        body.deliver_to(sink)
+        read = bytes(256 << 10)
+        while wire.reading:
+            wire.send(read)
+            if len(sink.data) == 4 * len(read):
+                sink.producer.pauseProducing()
+                wire.send(read)  # was on its way
+        self.assertLessEqual(body.received - len(sink.data), len(read))
+
+    def test_requests_ahead_are_bounded(self) -> None:
+        """While a request runs not much more than 16 KiB of what follows it is read."""
+        for stuck in (False, True):
+            held = Held()
+            wire = Wire(held)
+            wire.transport.stuck = stuck
+            wire.send(request("GET /a"))
+            held.last.start(200, [(b"Content-Length", b"300000")])
+            held.last.write(b"x" * 300_000)
+            sent = 0
+            while wire.reading:
+                wire.send(b"x" * 1000)
+                sent += 1000
+                self.assertLess(sent, 20_000)
+
     def test_collect_over_limit(self) -> None:
         """A handler learns that a body is too large, and can say so."""
 
@@ -232,6 +263,19 @@ class EarlyAnswerTests(SynchronousTestCase):
         wire.send(put(INNER) + INNER)
         self.assertEqual("close", wire.answer()["connection"])
         self.assertTrue(wire.transport.half_closed)
+
+    def test_large_body_of_a_slow_client(self) -> None:
+        """A client that goes on sending is not cut off while it still reads nothing."""
+        wire = Wire(refuse)
+        wire.send(request("PUT /a", "Content-Length: 67108864"))
+        for _ in range(20):
+            wire.clock.advance(1.0)
+            wire.send(b"x" * 1000)
+        self.assertFalse(wire.transport.aborted)
+        for _ in range(12):
+            wire.clock.advance(1.0)
+            wire.send(b"x" * 1000)
+        self.assertTrue(wire.transport.aborted)
 
     def test_client_closes_after_refusal(self) -> None:
         """When the client has seen the end and closes, the connection is gone at once."""

@@ -1,4 +1,4 @@
-"""What `streaming_channel` knows of twisted.web's inside: these fail when a release changes it."""
+"""What `request_parser` knows of twisted.web's inside: these fail when a release changes it."""
 
 from __future__ import annotations
 
