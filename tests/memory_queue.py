@@ -98,13 +98,13 @@ class MemoryQueue:
         for poll in list(self._polls):
             chosen = self.choose([m for m in self.messages if m.hidden_until <= now])
             if chosen:
+                self.clock.callLater(HIDDEN, self._serve)  # when they can be seen again
                 self._answer(poll, [self._hand_out(kept) for kept in chosen])
 
     def _hand_out(self, kept: Kept) -> Received:
         now = self.clock.seconds()
         kept.hidden_until = now + HIDDEN
         kept.receipt = f"receipt-{next(self._numbers)}"
-        self.clock.callLater(HIDDEN, self._serve)
         return Received(kept.body, kept.receipt, now - kept.sent)
 
     def _answer(self, poll: Poll, batch: Sequence[Received]) -> None:

@@ -38,25 +38,28 @@ class _Waiting:
 
 
 class _Known:
-    """What was found lately."""
+    """
+    What was found lately.  A node that registers since then makes it worthless: nobody
+    has asked that one.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._until: OrderedDict[str, tuple[float, Located]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, frozenset[str], Located]] = OrderedDict()
 
-    def get(self, name: str) -> Located | None:
-        until, located = self._until.get(name, (0.0, None))
-        return located if self._clock.seconds() < until else None
+    def get(self, name: str, registered: frozenset[str]) -> Located | None:
+        until, asked, located = self._kept.get(name, (0.0, frozenset[str](), None))
+        return located if self._clock.seconds() < until and registered <= asked else None
 
-    def keep(self, name: str, located: Located) -> None:
+    def keep(self, name: str, registered: frozenset[str], located: Located) -> None:
         kept = HITS_KEPT if located.holders else MISSES_KEPT
-        self._until[name] = self._clock.seconds() + kept, located
-        self._until.move_to_end(name)
-        while len(self._until) > REMEMBERED:
-            self._until.popitem(last=False)
+        self._kept[name] = self._clock.seconds() + kept, registered, located
+        self._kept.move_to_end(name)
+        while len(self._kept) > REMEMBERED:
+            self._kept.popitem(last=False)
 
     def forget(self, name: str) -> None:
-        self._until.pop(name, None)
+        self._kept.pop(name, None)
 
 
 @implementer(ILocator)
@@ -109,7 +112,8 @@ class Locator(Service):
     @deferred
     async def locate(self, incarnations: Sequence[str]) -> Mapping[str, Located]:
         names = tuple(dict.fromkeys(incarnations))
-        known = {name: self._known.get(name) for name in names}
+        registered = self._registered()
+        known = {name: self._known.get(name, registered) for name in names}
         unknown = tuple(name for name in names if known[name] is None)
         waiters = self._join(unknown)
         found = {name: located for name, located in known.items() if located is not None}
@@ -142,17 +146,21 @@ class Locator(Service):
 
     def _step(self, uid: str) -> None:
         question, now = self._questions[uid], self._clock.seconds()
-        step = question.step(now, frozenset(node.id for node in self._nodes()))
+        registered = self._registered()
+        step = question.step(now, registered)
         self._rest(uid)
         if question.over:
             del self._questions[uid]
         else:
             self._timers[uid] = self._clock.callLater(step.wake, self._step, uid)
         for name, located in step.settled.items():
-            self._known.keep(name, located)
+            self._known.keep(name, registered, located)
             self._tell(name, located)
         if step.asks and uid in self._questions:
             self._background.run("to ask nodes", self._way.put(question, step.asks, now))
+
+    def _registered(self) -> frozenset[str]:
+        return frozenset(node.id for node in self._nodes())
 
     def _rest(self, uid: str) -> None:
         timer = self._timers.pop(uid, None)

@@ -131,6 +131,13 @@ class DirectTests(SynchronousTestCase):
         self.clock.advance(MISSES_KEPT)
         self.assertNotEqual((), self.located(A)[A].holders)
 
+    def test_a_new_node_makes_what_is_remembered_worthless(self) -> None:
+        """R3: it was not asked, and may be the one that has the blob."""
+        self.assertTrue(self.located(A)[A].complete)
+        self.nodes.append(node("n4", "h4:1"))
+        self.network.servers["h4:1"] = {"n4": {A: (0,)}}
+        self.assertEqual(["n4"], [holder.node for holder in self.located(A)[A].holders])
+
     def test_a_hint_that_proved_wrong_is_forgotten(self) -> None:
         """The next question is put again."""
         self.network.servers["h1:1"] = {"n1": {A: (0,)}}

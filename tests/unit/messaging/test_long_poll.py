@@ -41,8 +41,11 @@ class SilentServer:
             connection, _ = self._listener.accept()
             self._connections.append(connection)
             connection.settimeout(SOON)
-            if connection.recv(65536):
-                return connection
+            asked = b""
+            while part := connection.recv(65536):  # headers and body may come apart
+                asked += part
+                if asked.endswith(b"}"):
+                    return connection
 
     def answer(self, connection: socket.socket) -> None:
         body = b'{"QueueUrl":"http://here"}'
