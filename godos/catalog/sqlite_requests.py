@@ -42,19 +42,19 @@ async def answer(items: IItemStore, verb: str, arguments: Sequence[Any]) -> tupl
 
 async def _ask(items: IItemStore, verb: str, arguments: Sequence[Any]) -> Any:
     match verb, arguments:
-        case "get", [p, s]:
+        case "get", [str(p), str(s)]:
             return pack_item(await items.get(p, unpack(s)))
-        case "get_many", [places]:
+        case "get_many", [list(places)]:
             found = await items.get_many([(p, unpack(s)) for p, s in places])
             return [pack_item(item) for item in found]
-        case "query", [p, start, stop, limit, reverse]:
+        case "query", [str(p), str(start), stop, int(limit), bool(reverse)]:
             upto = None if stop is None else unpack(stop)
             page = await items.query(p, unpack(start), upto, limit, reverse)
             cursor = None if page.cursor is None else pack(page.cursor)
             return [cursor, *map(pack_item, page.items)]
-        case "transact", [actions, token]:
+        case "transact", [list(actions), str(token)]:
             return await items.transact([unpack_action(action) for action in actions], token)
-        case "scan", [cursor, limit]:
+        case "scan", [cursor, int(limit)]:
             scanned = await items.scan(cursor, limit)
             return [scanned.cursor, *map(pack_item, scanned.items)]
     raise ValueError(f"the catalog's owner knows no request {verb!r} like this")
