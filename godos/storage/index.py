@@ -29,14 +29,12 @@ CREATE TABLE fragment(
 CREATE TABLE tombstone(
     name BLOB, killed INTEGER, sequence INTEGER, volume INTEGER,
     PRIMARY KEY(name, killed)) WITHOUT ROWID;
+CREATE INDEX tombstone_volume ON tombstone(volume);
 """
 _FIND = "SELECT volume, offset, head, length, sequence FROM fragment WHERE name = ?"
 _ADD = "INSERT OR IGNORE INTO fragment VALUES(?, ?, ?, ?, ?, ?)"
 _REPLACE = "INSERT OR REPLACE INTO fragment VALUES(?, ?, ?, ?, ?, ?)"
 _SAVE_VOLUME = "INSERT OR REPLACE INTO volume VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_MOVE = """
-UPDATE fragment SET volume = ?, offset = ? WHERE name = ? AND volume = ? AND sequence = ?
-"""
 
 
 class Place(NamedTuple):
@@ -85,8 +83,8 @@ def name_of(key: bytes) -> FragmentName:
 
 class Index:
     """
-    The SQLite file.  `find`, `page` and `tombstone` may be called from any thread, all
-    else only by the writer.
+    The SQLite file.  `find` and `page` may be called from any thread, all else only by the
+    writer.
     """
 
     def __init__(self, files: IFiles, path: str) -> None:
@@ -167,23 +165,6 @@ class Index:
                 )
             return [name for (name,) in rows]
 
-    def tombstone(self, key: bytes, killed: int) -> Tombstone | None:
-        """The one that removes that record."""
-        with self._reading() as connection:
-            row = connection.execute(
-                "SELECT sequence, volume FROM tombstone WHERE name = ? AND killed = ?",
-                (key, killed),
-            ).fetchone()
-            return None if row is None else Tombstone(key, killed, *row)
-
-    def live_records(self, volume_id: int) -> int:
-        """How many fragments are in a volume.  Reads the whole table."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT count(*) FROM fragment WHERE volume = ?", (volume_id,)
-            )
-            return int(rows.get)
-
     # -- the writer ---------------------------------------------------------------------
     @property
     def transaction(self) -> apsw.Connection:
@@ -195,7 +176,7 @@ class Index:
         return _first(self._writer, key)
 
     def tombstone_now(self, key: bytes, killed: int) -> bool:
-        """As `tombstone`, within the transaction."""
+        """Whether a tombstone removes that record, within the transaction."""
         row = self._writer.execute(
             "SELECT 1 FROM tombstone WHERE name = ? AND killed = ?", (key, killed)
         ).fetchone()
@@ -215,18 +196,27 @@ class Index:
         """Delete fragments."""
         self._writer.executemany("DELETE FROM fragment WHERE name = ?", [(key,) for key in keys])
 
-    def move(self, moves: Iterable[tuple[int, int, bytes, int, int]]) -> None:
-        """Fragments stand elsewhere: (new volume, new offset, key, old volume, sequence)."""
-        self._writer.executemany(_MOVE, moves)
-
     def add_tombstones(self, tombstones: Iterable[Tombstone]) -> None:
         """Note tombstones."""
         self._writer.executemany("INSERT OR REPLACE INTO tombstone VALUES(?, ?, ?, ?)", tombstones)
 
-    def forget_volume(self, volume_id: int) -> None:
-        """Delete all that is known of a volume."""
-        for table, column in (("fragment", "volume"), ("tombstone", "volume"), ("volume", "id")):
-            self._writer.execute(f"DELETE FROM {table} WHERE {column} = ?", (volume_id,))
+    def move_tombstone(self, key: bytes, killed: int, volume_id: int) -> None:
+        """A tombstone stands in another volume now."""
+        self._writer.execute(
+            "UPDATE tombstone SET volume = ? WHERE name = ? AND killed = ?",
+            (volume_id, key, killed),
+        )
+
+    def forget_volume(self, volume_id: int, fragments: bool = True) -> None:
+        """
+        Delete all that is known of a volume.
+
+        Looking for its `fragments` reads the whole table; False: it has none left.
+        """
+        if fragments:
+            self._writer.execute("DELETE FROM fragment WHERE volume = ?", (volume_id,))
+        self._writer.execute("DELETE FROM tombstone WHERE volume = ?", (volume_id,))
+        self._writer.execute("DELETE FROM volume WHERE id = ?", (volume_id,))
 
     def save_volume(self, volume: Volume) -> None:
         """Note what a volume has become, as of its last sync."""

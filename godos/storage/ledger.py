@@ -7,8 +7,10 @@ so nothing is lost with them.
 
 from __future__ import annotations
 
-from godos.storage.index import Index, Place, Tombstone
-from godos.storage.records import aligned
+from collections.abc import Container, Sequence
+
+from godos.storage.index import Index, Place, Tombstone, key_of
+from godos.storage.records import Kind, Record, aligned
 from godos.storage.volumes import Shelf, Volume
 
 FLUSH_AT = 1024  # changes that wait for the index at most, before the writer goes on
@@ -118,6 +120,8 @@ class Ledger:
 
     def flush(self) -> None:
         """Bring the index up to date."""
+        if not self.waiting:
+            return
         recent, tombstones, touched = self._recent, self._tombstones, self._touched
         replaced: list[tuple[bytes, Place]] = []
         with self._index.transaction:
@@ -131,6 +135,34 @@ class Ledger:
         for key, place in replaced:
             self._owe(key, place)
         self._recent, self._tombstones, self._touched = {}, {}, {}
+
+    def move(self, volume: Volume, records: Sequence[Record], sources: Container[int]) -> None:
+        """Compaction copied `records` of the volumes `sources` into `volume`."""
+        with self._index.transaction:
+            for record in records:
+                if record.name is None:
+                    continue
+                key = key_of(record.name)
+                if record.kind == Kind.TOMBSTONE:
+                    self._index.move_tombstone(key, record.killed, volume.id)
+                    continue
+                old = self._index.find_now(key)
+                if old is None or old.sequence != record.sequence or old.volume not in sources:
+                    continue  # it was removed meanwhile
+                place = old._replace(volume=volume.id, offset=record.offset)
+                self._index.replace(key, place)
+                self._count(old, -1)
+                self._count(place, 1)
+            self._index.save_volume(volume)
+
+    def retire(self, volume: Volume | None, sources: Sequence[Volume]) -> None:
+        """`volume`, if any, has taken the place of `sources`."""
+        with self._index.transaction:
+            for source in sources:
+                self._index.forget_volume(source.id, fragments=source.live != 0)
+                self._touched.pop(source.id, None)
+            if volume is not None:
+                self._index.save_volume(volume)
 
     def _replace(self, rows: list[tuple[bytes, Place]]) -> list[tuple[bytes, Place]]:
         """Write fragments over others of the same name; answers those that were not removed."""

@@ -6,7 +6,7 @@ One thread at a time may use it; `group.py` has it.  Everything here blocks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import apsw
@@ -67,6 +67,8 @@ class VolumeLog:
         self.sequence = sequence
         self._unmarked = False  # no record carries the newest synced mark
         self._refusal: NodeFull | None = None
+        self._rotting = False  # records died, or a volume was closed, since the last flush
+        self.on_rot: Callable[[], None] = lambda: None  # called when the index knows of such
         self._group = self._new_group()
 
     # -- what the writer's thread calls -------------------------------------------------
@@ -106,6 +108,10 @@ class VolumeLog:
             self.log.warn("the disk is full: the index waits in memory")
         except apsw.Error as error:
             self._health.fail("writing the index", error)
+        else:
+            if self._rotting:
+                self._rotting = False
+                self.on_rot()
 
     def close(self) -> None:
         """Leave a mark and an index that are up to date."""
@@ -237,6 +243,7 @@ class VolumeLog:
         finally:
             self.sequence += 1
             self._group = self._new_group()
+        self._rotting = True
         for volume in (old, self._active.volume):
             if volume is not None:
                 self._ledger.touch(volume)
@@ -279,6 +286,7 @@ class VolumeLog:
         volume.saw(group.sequences[-1])
         for tombstone in group.tombstones:
             self._ledger.kill(tombstone)
+            self._rotting = True
         for key, place in group.puts:
             self._ledger.put(key, place)
             self._counters.put_bytes += place.length

@@ -15,6 +15,7 @@ from godos.deferreds import InThread
 from godos.model.errors import CannotStart
 from godos.storage.active import VOLUME_SIZE, Sizes
 from godos.storage.background import InBackground, InThreads
+from godos.storage.compaction import Compactor, CompactorTools
 from godos.storage.counters import Counters
 from godos.storage.files import IFiles, LocalFiles
 from godos.storage.group import IWriter, WriterThread
@@ -115,11 +116,12 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
     reserve = machinery.reserve
     if reserve is None:
         reserve = min(MOST_RESERVE, files.room(layout.root).capacity // 50)
+    sizes = Sizes(machinery.volume_size, reserve)
     volumes = Opener(
         files=files,
         layout=layout,
         node=bytes.fromhex(identity.node),
-        sizes=Sizes(machinery.volume_size, reserve),
+        sizes=sizes,
         in_background=machinery.background(),
         health=health,
         counters=counters,
@@ -128,6 +130,24 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
     undo.callback(volumes.close)
     writer = _writer(volumes.log, machinery, identity)
     undo.callback(writer.close)
+    compactor = Compactor(
+        CompactorTools(
+            files=files,
+            layout=layout,
+            node=bytes.fromhex(identity.node),
+            sizes=sizes,
+            shelf=volumes.shelf,
+            ledger=volumes.ledger,
+            active=volumes.active,
+            log=volumes.log,
+            writer=writer,
+            health=health,
+            counters=counters,
+            in_thread=machinery.in_thread,
+            new_salt=machinery.new_salt,
+        )
+    )
+    volumes.log.on_rot = partial(machinery.in_reactor, compactor.begin)
     return Parts(
         files=files,
         layout=layout,
@@ -138,6 +158,7 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
         small=SmallFragments(files, volumes.shelf, volumes.ledger, counters),
         objects=objects,
         writer=writer,
+        compactor=compactor,
         reserve=reserve,
         in_thread=machinery.in_thread,
         release=undo.pop_all().close,

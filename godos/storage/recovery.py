@@ -22,6 +22,8 @@ from godos.storage.records import FIRST_RECORD, FORMAT, Kind, Record, VolumeHead
 from godos.storage.scan import Ending, Gap, Pages, find_end, scan
 from godos.storage.volumes import Shelf, Volume
 
+Known = dict[tuple[int, bytes], KnownVolume]  # what the index noted, by number and salt
+
 
 @frozen
 class VolumeFile:
@@ -83,7 +85,7 @@ class Recovery:
         """Bring all up to date, `active` to the end of the log; answers the next sequence."""
         self.files.sync_directory(self.layout.volumes)  # a name may be seen, and not be durable
         found = volume_files(self.files, self.layout)
-        known = {volume.number: volume for volume in self.index.volumes()}
+        known = {(volume.number, volume.salt): volume for volume in self.index.volumes()}
         next_id = max((volume.id for volume in known.values()), default=0) + 1
         volumes = self._shelve(found, known, next_id)
         for volume in volumes:
@@ -96,19 +98,16 @@ class Recovery:
         self._resume(active, volumes, numbers)
         return max((_next_sequence(volume) for volume in volumes), default=1)
 
-    def _shelve(
-        self, found: Sequence[VolumeFile], known: dict[int, KnownVolume], next_id: int
-    ) -> list[Volume]:
+    def _shelve(self, found: Sequence[VolumeFile], known: Known, next_id: int) -> list[Volume]:
         """Put all volumes on the shelf, and let the index forget those that are no more."""
         closed = closed_numbers(found)
         volumes = []
         for file in found:
-            noted = known.get(file.number)
-            header = file.header or self._without_header(file, noted)
+            header = file.header or self._without_header(file, known)
             if header is None:
                 continue
-            if noted is not None and noted.salt == header.salt:
-                del known[file.number]
+            noted = known.pop((header.number, header.salt), None)
+            if noted is not None:
                 volume = _as_noted(noted, file.path, header)
             else:
                 volume = Volume(next_id, file.path, header)
@@ -117,17 +116,18 @@ class Recovery:
             self.shelf.add(volume)
             volumes.append(volume)
         with self.index.transaction:
-            for noted in known.values():
-                self.index.forget_volume(noted.id)
+            for gone in known.values():
+                self.index.forget_volume(gone.id)
         return volumes
 
-    def _without_header(self, file: VolumeFile, noted: KnownVolume | None) -> VolumeHeader | None:
+    def _without_header(self, file: VolumeFile, known: Known) -> VolumeHeader | None:
         """Make do with what the index noted, if anything."""
         self.counters.damaged += 1
         self.log.error("both headers of volume {path} are damaged", path=file.path)
-        if noted is None:
+        noted = [volume for volume in known.values() if volume.number == file.number]
+        if len(noted) != 1:
             return None
-        return VolumeHeader(file.number, noted.salt, bytes(16), noted.lowest)
+        return VolumeHeader(file.number, noted[0].salt, bytes(16), noted[0].lowest)
 
     # -- one volume ---------------------------------------------------------------------
     def _replay(self, volume: Volume) -> None:

@@ -15,6 +15,7 @@ from godos.model.blobs import FragmentHeader
 from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, NoSuchFragment, Unavailable
 from godos.model.fragments import CHUNK, SMALL, IFragmentStore, Pieces
 from godos.model.names import FragmentName
+from godos.storage.compaction import Compactor
 from godos.storage.counters import Counters
 from godos.storage.files import IFiles, Room
 from godos.storage.group import IWriter
@@ -45,6 +46,7 @@ class Parts:
     small: SmallFragments
     objects: ObjectFiles
     writer: IWriter
+    compactor: Compactor
     reserve: int
     in_thread: InThread
     release: Callable[[], None]
@@ -232,6 +234,11 @@ class DiskFragmentStore:
         except OSError as error:
             raise self._parts.health.wrote("asking for free room", error) from error
 
+    # -- tidying ------------------------------------------------------------------------
+    def compact(self) -> Deferred[None]:
+        """Win back what is dead in the volumes; a node does so by itself as well."""
+        return self._parts.compactor.run()
+
     # -- belonging and ending -----------------------------------------------------------
     @deferred
     async def adopt(self, cluster: str) -> None:
@@ -257,6 +264,7 @@ class DiskFragmentStore:
         """Finish what was submitted and let go of the directory.  Idempotent."""
         if not self._closed:
             self._closed = True
+            await self._parts.compactor.stop()
             await self._parts.in_thread(self._parts.release)
 
     def _check(self) -> None:

@@ -35,6 +35,7 @@ class Volume:
     lowest: int = 0
     highest: int = 0
     broken: bool = False  # a record's fixed part is damaged
+    retiring: bool = False  # compaction has replaced it
     salted: int = field(init=False)
     _fd: int | None = field(default=None, init=False)
     _readers: int = field(default=0, init=False)
