@@ -98,6 +98,7 @@ class ShardRows:
 
     def skip(self, target: bytes | None) -> None:
         """Drop rows before `target`, or all; what was not read yet never will be."""
+        waiting = len(self._rows)
         while self._rows and (target is None or self._rows[0].s < target):
             self._rows.popleft()
         if self._rows or self._start is None:
@@ -106,7 +107,8 @@ class ShardRows:
             self._start = None
         elif self._start < target:
             self._start = target
-            self._page = max(SMALLEST_PAGE, self._page // 8)
+            if waiting >= self._page // 4:  # half of the last page was of no use
+                self._page = max(SMALLEST_PAGE, self._page // 8)
         self._close_if_past()
 
     def _close_if_past(self) -> None:
