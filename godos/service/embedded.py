@@ -106,7 +106,7 @@ class EmbeddedServer:
             reactor, settings.storage, "", disk_opener(reactor, self._disks, beside=(CATALOG,))
         )
         self._state = SqliteState(settings.storage[0] / CATALOG)
-        self._catalog = OpenCatalog(reactor, self._state)
+        self._catalog = OpenCatalog(reactor, self._state, self._hosting.known)
         self._belonging = Belonging(
             self._catalog.get, str(self._state), self._hosting.known, True, settings.policy
         )

@@ -88,11 +88,7 @@ async def join_cluster(
         cluster: Cluster = await catalog.cluster()
     except CatalogEmpty:
         if known:
-            folder = next(iter(known))
-            raise CannotStart(
-                f"{folder} belongs to a cluster, but the catalog {where} is empty: is it the "
-                "right one? Restore it before any server uses this storage"
-            ) from None
+            raise orphaned(where, known) from None
         if not may_begin:
             raise
         cluster = await begin_cluster(catalog, policy or AUTO)
@@ -102,6 +98,14 @@ async def join_cluster(
                 f"{folder} belongs to cluster {cluster_id}, and the catalog {where} to {cluster.id}"
             )
     return cluster
+
+
+def orphaned(where: str, known: Mapping[Path, str]) -> CannotStart:
+    """What a person reads when storage is there and its catalog is not."""
+    return CannotStart(
+        f"{next(iter(known))} belongs to a cluster, but the catalog {where} is empty: is it the "
+        "right one? Restore it before any server uses this storage"
+    )
 
 
 async def begin_cluster(catalog: ICatalog, policy: str) -> Cluster:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,6 +12,7 @@ from godos.catalog.catalog import DYNAMODB_SETTLE, Catalog
 from godos.catalog.items import IItemStore
 from godos.deferreds import WorkerPool, deferred
 from godos.model.errors import CannotStart, CatalogUnavailable
+from godos.service.identity import orphaned
 from godos.service.lifecycle import Step
 from godos.service.pools import stop_pool
 from godos.service.values import DynamoState, SqliteState, State
@@ -21,11 +24,19 @@ class OpenCatalog:
     """
     The catalog and what it is kept in, from `start` to `stop`.
 
-    Raises, or fails to open, with CannotStart: one line says why.
+    Args:
+        known: answers of each storage folder that has one the id of its cluster: then the
+            catalog is somewhere, and no new one is made.
     """
 
-    def __init__(self, reactor: Any, state: State) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        state: State,
+        known: Callable[[], Mapping[Path, str]] = dict,
+    ) -> None:
         self._reactor = reactor
+        self._known = known
         self._state = state
         self._pool: WorkerPool | None = None
         self._items: IItemStore | None = None
@@ -97,6 +108,9 @@ class OpenCatalog:
     def _open_sqlite(self, state: SqliteState) -> Deferred[IItemStore]:
         from godos.catalog.sqlite_shared import SharedSQLiteItems
 
+        known = self._known()
+        if known and not state.path.exists():
+            raise orphaned(str(state), known)
         pool = self._threads(SQLITE_THREADS)
         opening: Deferred[Any] = SharedSQLiteItems.open(str(state.path), self._reactor, pool)
         return opening
