@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from queue import SimpleQueue
+from threading import Event, current_thread
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from godos.deferreds import Background, deferred
+from godos.deferreds import Background, PoolStopped, WorkerPool, deferred
 
 
 class DeferredTests(SynchronousTestCase):
@@ -81,3 +85,80 @@ class BackgroundTests(SynchronousTestCase):
     def test_idle_without_work(self) -> None:
         """Nothing runs: it fires at once."""
         self.successResultOf(Background().idle())
+
+
+class HandReactor:
+    """Runs what threads ask for when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: SimpleQueue[Any] = SimpleQueue()
+
+    def callFromThread(self, function: Any) -> None:
+        self.asked.put(function)
+
+    def turn(self) -> None:
+        self.asked.get(timeout=10)()
+
+
+class WorkerPoolTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = HandReactor()
+        self.pool = WorkerPool(self.reactor, "test", 2)
+        self.pool.start()
+        self.addCleanup(self.pool.stop)
+
+    def test_work_is_done_elsewhere(self) -> None:
+        """In a thread with the pool's name; the answer comes on the reactor's turn."""
+        answer = self.pool(lambda: current_thread().name)
+        self.assertNoResult(answer)
+        self.reactor.turn()
+        self.assertEqual("test-0", self.successResultOf(answer))
+
+    def test_errors_come_back(self) -> None:
+        """As failures of the Deferred, and the thread lives on."""
+        answer = self.pool(int, "no number")
+        self.reactor.turn()
+        self.failureResultOf(answer, ValueError)
+        again = self.pool(int, "7")
+        self.reactor.turn()
+        self.assertEqual(7, self.successResultOf(again))
+
+    def test_what_is_done_meanwhile_is_told_in_one_turn(self) -> None:
+        """A busy reactor is woken once for many answers."""
+        answers = [self.pool(int, str(n)) for n in range(50)]
+        self.pool.stop()
+        while not self.reactor.asked.empty():
+            self.reactor.turn()
+        self.assertEqual(list(range(50)), [self.successResultOf(answer) for answer in answers])
+
+    def test_at_most_its_size(self) -> None:
+        """Two threads at a time, however much work waits."""
+        gate, names = Event(), set()
+
+        def work() -> None:
+            names.add(current_thread().name)
+            gate.wait(10)
+
+        answers = [self.pool(work) for _ in range(6)]
+        gate.set()
+        self.pool.stop()
+        while not self.reactor.asked.empty():
+            self.reactor.turn()
+        for answer in answers:
+            self.successResultOf(answer)
+        self.assertLessEqual(names, {"test-0", "test-1"})
+
+    def test_cancelled_work_is_forgotten(self) -> None:
+        """Its result, when it comes, goes nowhere."""
+        answer = self.pool(int, "7")
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        self.reactor.turn()
+
+    def test_a_stopped_pool_refuses(self) -> None:
+        """What was accepted is done; what comes later fails at once."""
+        answer = self.pool(int, "7")
+        self.pool.stop()
+        self.reactor.turn()
+        self.assertEqual(7, self.successResultOf(answer))
+        self.failureResultOf(self.pool(int, "8"), PoolStopped)
