@@ -25,6 +25,9 @@ class Getter:
     @deferred
     async def head(self, bucket: str, key: str, request: GetRequest) -> ObjectVersion:
         """See `IObjects.head`."""
+        return await self._checked(bucket, key, request)
+
+    async def _checked(self, bucket: str, key: str, request: GetRequest) -> ObjectVersion:
         version = await self.find(bucket, key, request.version_id)
         check_read(request.condition, version)
         return version
@@ -42,7 +45,7 @@ class Getter:
     @deferred
     async def get(self, bucket: str, key: str, request: GetRequest) -> ObjectRead:
         """See `IObjects.get`."""
-        version = await self.head(bucket, key, request)
+        version = await self._checked(bucket, key, request)
         start, stop = resolve(request.range, version.size)
         if version.incarnation is None or start == stop:
             return ObjectRead(version, start, stop, b"", None)
@@ -74,9 +77,9 @@ class ObjectRead:
         first, self._first = self._first, b""
         if first or self._rest is None:
             return succeed(first)
-        return self._rest.read()
+        return Deferred.fromCoroutine(self._rest.read())
 
     def close(self) -> Deferred[None]:
         """See `IObjectRead.close`."""
         self._first = b""
-        return succeed(None) if self._rest is None else self._rest.close()
+        return succeed(None) if self._rest is None else Deferred.fromCoroutine(self._rest.close())

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from godos.cluster.members import IMembers
-from godos.deferreds import Background, deferred
+from godos.deferreds import Background, deferred, within
 from godos.model.blobs import Blob, FragmentHeader, Placed
 from godos.model.catalog import ICatalog
 from godos.model.errors import (
@@ -55,7 +55,7 @@ class Sources:
 
 class BlobRead:
     """
-    Bytes [start, stop) of a blob that is stored as whole copies; an `IByteStream`.
+    Bytes [start, stop) of a blob that is stored as whole copies.
 
     When a node fails, the next one goes on at the byte that the last one ended with.
     """
@@ -74,7 +74,6 @@ class BlobRead:
         self._elsewhere: list[Placed] = []  # what was found outside the layout
         self._troubles: list[str] = []
 
-    @deferred
     async def read(self) -> bytes:
         """
         The next verified bytes; b"" after the last.
@@ -86,7 +85,7 @@ class BlobRead:
             if self._reader is None:
                 await self._open_next()
             try:
-                data: bytes = await self._reader.read().addTimeout(PATIENCE, self._sources.clock)
+                data: bytes = await within(PATIENCE, self._reader.read(), self._sources.clock)
                 if not data:
                     raise FragmentDamaged("the fragment ended early")
             except (GodosError, TimeoutError) as error:
@@ -96,7 +95,6 @@ class BlobRead:
                 return data
         return b""
 
-    @deferred
     async def close(self) -> None:
         """Let go of the reader.  Never fails."""
         reader, self._reader = self._reader, None
@@ -120,6 +118,8 @@ class BlobRead:
 
     def _candidates(self) -> Iterable[Placed]:
         """The layout's order spreads the load; nodes that look dead come last."""
+        if len(self._blob.layout) == 1 and not self._tried:
+            return self._blob.layout
         live = {node.id for node in self._sources.members.live()}
         known = dict.fromkeys((*self._blob.layout, *self._elsewhere))
         untried = [placed for placed in known if placed not in self._tried]
@@ -135,7 +135,7 @@ class BlobRead:
         name = FragmentName(self._blob.incarnation, placed.index)
         opening = store.open(name, self._position, self._stop)
         try:
-            reader = await opening.addTimeout(PATIENCE, self._sources.clock)
+            reader = await within(PATIENCE, opening, self._sources.clock)
         except (GodosError, TimeoutError) as error:
             self._note(placed, error)
             return False
