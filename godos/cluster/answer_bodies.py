@@ -183,7 +183,8 @@ class BlockReceiver(Protocol):
         if self._unframer.held >= CHUNK and not self._resting:
             self._resting = True
             self._transport.pauseProducing()
-        self._wake()
+        if not self._unframer.ended:  # else the response's end follows, and frees the connection
+            self._wake()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Called by the response at its end, or when the connection broke."""

@@ -90,9 +90,9 @@ class HTTPFragmentUpload:
         if self._over:
             return
         self._over = True
-        if not self._request.called:
-            self._cut()  # the node drops what came when the connection dies
-            return
+        self._cut()
+        # A node that saw the connection die has dropped it already; one that had not even
+        # seen the request begin would wait for it.
         try:
             await self._client.call("DELETE", self._address, self._path)
         except GodosError as error:  # the node drops it when its patience ends

@@ -23,10 +23,9 @@ class WholeBody:
         self._pieces = pieces
         self.length: Any = sum(map(len, pieces))
 
-    def startProducing(self, consumer: Any) -> Deferred[None]:
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Called by the agent when the head was written."""
-        for piece in self._pieces:
-            consumer.write(piece)
+        consumer.write(b"".join(self._pieces))
         return succeed(None)
 
     def pauseProducing(self) -> None:
@@ -75,8 +74,9 @@ class StreamedBody:
         await self._room()  # the connection may still be opening
         for piece in pieces:
             assert self._consumer is not None
-            # The transport keeps what it is given; a buffer may be used again by its owner.
-            self._consumer.write(piece if isinstance(piece, bytes) else bytes(piece))
+            if piece:  # an empty chunk would be the last
+                # The transport keeps what it gets; a buffer may be used again by its owner.
+                self._consumer.write(piece if isinstance(piece, bytes) else bytes(piece))
         await self._room()
 
     def _room(self) -> Deferred[None]:

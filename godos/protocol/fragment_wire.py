@@ -100,8 +100,9 @@ class Unframer:
         self._name = name
         self._seed = checksum_seed(name)
         self._start = start
-        self._stop = stop if stop is not None else 1 << 63
-        self._number = start // BLOCK
+        self._stop = stop
+        first, self._end = whole_blocks(start, stop)  # of the blocks that come
+        self._number = first // BLOCK
         self._parts: list[memoryview] = []  # of what is being gathered
         self._wanted = fragment_header.FRAME_HEAD  # bytes that these still lack
         self._gathered: Callable[[bytes], None] = self._header_head
@@ -152,12 +153,12 @@ class Unframer:
         if header.name != self._name:
             raise FragmentDamaged(f"asked for {self._name}, got the header of {header.name}")
         self.header = header
-        self._stop = min(self._stop, header.length)
+        self._end = header.length if self._end is None else min(self._end, header.length)
         self._next_block()
 
     def _next_block(self) -> None:
         """Wait for a block, unless the range has ended."""
-        self.ended = self._number * BLOCK >= self._stop or self._start >= self._stop
+        self.ended = self._end is not None and self._number * BLOCK >= self._end
         self._wanted, self._gathered = _BLOCK_HEAD.size, self._block_head
 
     def _block_head(self, head: bytes) -> None:
@@ -171,9 +172,11 @@ class Unframer:
         if block_checksum(self._seed, self._number, block) != self._checksum:
             raise FragmentDamaged(f"block {self._number} of {self._name} fails its checksum")
         place = self._number * BLOCK
-        first, last = max(self._start - place, 0), min(self._stop - place, len(block))
+        first = max(self._start - place, 0)
+        last = len(block) if self._stop is None else min(self._stop - place, len(block))
         wanted = block[first:last] if last - first < len(block) else block
-        self.ready.append(wanted)
-        self.held += len(wanted)
+        if wanted:
+            self.ready.append(wanted)
+            self.held += len(wanted)
         self._number += 1
         self._next_block()

@@ -20,7 +20,6 @@ from godos.model.errors import (
     FragmentDamaged,
     GodosError,
     IncompleteBody,
-    InvalidRange,
     InvalidRequest,
     NodeFailed,
     NodeFull,
@@ -40,7 +39,6 @@ _ANSWERS: Mapping[type[GodosError], int] = {
     BodyStalled: 408,
     EntityTooLarge: 413,
     InvalidRequest: 400,
-    InvalidRange: 416,
     NoSuchFragment: 404,
     WrongNode: 421,
     FragmentDamaged: 500,
@@ -105,16 +103,9 @@ def parse(status: int, body: bytes) -> ErrorAnswer:
         return ErrorAnswer(status, INTERNAL, f"answered {status} without saying why")
 
 
-def error_from(answer: ErrorAnswer, address: str, stop: int | None = None) -> GodosError:
-    """
-    The error that an answer from `address` tells of.
-
-    Args:
-        stop: of the range that was asked for, for InvalidRange.
-    """
+def error_from(answer: ErrorAnswer, address: str) -> GodosError:
+    """The error that an answer from `address` tells of."""
     said = f"{answer.message} ({address}, request {answer.request_id or 'unknown'})"
-    if answer.code == InvalidRange.__name__:
-        return InvalidRange(stop or 0)
     kind: Any = _MEANINGS.get(answer.code, NodeUnreachable)
     if kind is NodeUnreachable and answer.code != NodeUnreachable.__name__:
         said = f"{answer.code}: {said}"

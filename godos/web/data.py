@@ -96,17 +96,16 @@ class DataServer:
     def _put(self, request: IRequest, node: str, name: str) -> Deferred[None]:
         return self._serve(request, self._verbs.put, node, name)
 
-    @app.route(_FRAGMENT, methods=["GET"])
+    @app.route(_FRAGMENT, methods=["GET", "HEAD"])
     def _get(self, request: IRequest, node: str, name: str) -> Deferred[None]:
         async def get(call: SignedExchange) -> None:
+            if call.exchange.method == b"HEAD":
+                await self._verbs.head(call, node, name)
+                return
             start, stop = _offset(request, b"start"), _offset(request, b"stop")
             await self._verbs.get(call, node, name, start or 0, stop)
 
         return self._gate.serve(exchange_of(request), get)
-
-    @app.route(_FRAGMENT, methods=["HEAD"])
-    def _head(self, request: IRequest, node: str, name: str) -> Deferred[None]:
-        return self._serve(request, self._verbs.head, node, name)
 
     @app.route(_FRAGMENT, methods=["DELETE"])
     def _delete(self, request: IRequest, node: str, name: str) -> Deferred[None]:
@@ -150,10 +149,12 @@ class DataServer:
         """No such resource, or no such verb on it.  (Klein finishes what it cannot route.)"""
         error: Any = failure.value
         request.setResponseCode(error.code)
-        request.setHeader(*_JSON_TYPE)
         said = "a data server has no such resource, or not this verb for it"
-        code = error.name.replace(" ", "")
-        return ErrorAnswer(error.code, code, said).body(exchange_of(request).request_id)
+        answer = ErrorAnswer(error.code, error.name.replace(" ", ""), said)
+        body = answer.body(exchange_of(request).request_id)
+        for header in (_JSON_TYPE, (b"Content-Length", b"%d" % len(body))):
+            request.setHeader(*header)
+        return body
 
 
 def _key(node: str, name: str, upload: str) -> Key:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from godos.deferreds import Background, deferred
 from godos.model.blobs import FragmentHeader
 from godos.model.bodies import IBody
-from godos.model.errors import BadDigest, InvalidRequest
+from godos.model.errors import BadDigest, IncompleteBody, InvalidRequest
 from godos.model.fragments import IFragmentUpload
 from godos.transfer.batches import Batches, deliver
 
@@ -23,12 +23,16 @@ Key = tuple[str, str, str]  # node, name of the fragment, upload id
 
 @define(eq=False)
 class _Upload:
-    """`receiving` runs while the payload arrives; `received` tells that all of it did."""
+    """
+    `receiving` runs while the payload arrives; `received` tells that all of it did, and
+    `dropped` that somebody else ended it before.
+    """
 
     staged: IFragmentUpload
     size: int = 0
     crc: int = 0
     received: bool = False
+    dropped: bool = False
     receiving: Deferred[int] | None = None
     late: IDelayedCall | None = None
 
@@ -92,8 +96,10 @@ class FragmentUploads:
         try:
             upload.receiving = deliver(body, Batches(upload.write))
             size = await upload.receiving
-        except BaseException:
+        except BaseException as error:
             self._forget(key, upload)
+            if upload.dropped:
+                raise IncompleteBody("the upload was dropped by another request") from error
             raise
         upload.receiving, upload.received = None, True
         self._wait(key, upload, self.received)
@@ -129,6 +135,7 @@ class FragmentUploads:
         if upload is None:
             return
         if upload.receiving is not None:
+            upload.dropped = True
             upload.receiving.cancel()  # `receive` forgets it, once staging is at rest
         else:
             self._forget(key, upload)

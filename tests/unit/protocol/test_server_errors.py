@@ -37,13 +37,6 @@ class ErrorTests(SynchronousTestCase):
         met = error_from(parse(answer.status, answer.body("R1")), "h:1")
         self.assertIn("h:1, request R1", str(met))
 
-    def test_a_range_beyond_the_end(self) -> None:
-        """It stays an error of the range."""
-        answer = answer_to(errors.InvalidRange(5))
-        self.assertEqual(416, answer.status)
-        met = error_from(parse(416, answer.body("R")), "h:1", 5)
-        self.assertIsInstance(met, errors.InvalidRange)
-
     def test_everything_else_is_a_node_that_cannot_serve(self) -> None:
         """No error of one server makes another one tell its client something untrue."""
         for error in (
