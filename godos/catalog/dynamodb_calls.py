@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from godos.catalog.dynamodb_errors import is_transient
 from godos.catalog.closing import Once, Running
+from godos.catalog.dynamodb_errors import is_transient
 from godos.deferreds import InThread, deferred
 from godos.model.errors import CatalogUnavailable
 
@@ -52,6 +52,8 @@ class Calls:
     ) -> T:
         """
         `decode` of the answer to `client.<operation>(**request)`; both run in a thread.
+
+        Cancelling it sends no more; what is on its way arrives within the client's time-outs.
 
         Fails:
             CatalogUnavailable: no definite answer within the patience, or closed.
@@ -98,15 +100,22 @@ class Calls:
                 raise CatalogUnavailable(f"{ended}: {last}") from last
             attempt += 1
 
-    def _attempt(
+    async def _attempt(
         self, operation: str, request: dict[str, Any], decode: Callable[[Any], T], deadline: float
-    ) -> Deferred[T]:
+    ) -> T:
+        wanted = True
+
         def call() -> T:
+            if not wanted:  # nothing may be sent that was given up while it waited for a thread
+                raise CancelledError
             return decode(getattr(self._client, operation)(**request))
 
         # The client has time-outs too; this one is for a pool whose threads are all taken.
         left = max(deadline - self.clock.seconds(), _FIRST_PAUSE)
-        return self._in_thread(call).addTimeout(left, self.clock)
+        try:
+            return await self._in_thread(call).addTimeout(left, self.clock)
+        finally:
+            wanted = False
 
     @deferred
     async def _close(self) -> None:

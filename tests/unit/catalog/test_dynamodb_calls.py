@@ -132,6 +132,18 @@ class PatienceTests(SynchronousTestCase):
         self.wait(asked, PATIENCE + 1)
         self.failureResultOf(asked, CatalogUnavailable)
 
+    def test_what_was_given_up_is_not_sent_later(self) -> None:
+        """A call that is cancelled, or too old, while it waits for a thread is never made."""
+        threads = Cranked()
+        items = self.open([{}, {}, {}], threads)
+        cancelled_, late = items.transact(CREATE, TOKEN), items.transact(CREATE, "1" * 32)
+        cancelled_.addErrback(lambda _: None)
+        cancelled_.cancel()
+        self.wait(late, PATIENCE + 1)
+        self.failureResultOf(late, CatalogUnavailable)
+        threads.turn_all()
+        self.assertEqual([], self.client.asked)
+
     def test_closing_waits_for_what_runs(self) -> None:
         """The client is let go of when its last call has ended, repetitions included."""
         threads = Cranked()
