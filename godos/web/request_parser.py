@@ -147,6 +147,9 @@ class RequestParser(HTTPChannel):
         """Called with each header, continuation lines joined."""
         if self.deaf:
             return False
+        if len(line.translate(None, b"\r\n\0")) != len(line):  # Source: RFC 9110, section 5.5
+            self._respondToBadRequestAndDisconnect()
+            return False
         try:
             return bool(super().headerReceived(line))
         except ValueError:  # thousands of digits in Content-Length

@@ -86,11 +86,13 @@ class StreamingSite(Site):
         count = len(self._channels)
         if self.quiescing or count >= self.max_connections + self.max_connections // 8 + 1:
             return None
-        channel = StreamingChannel(self, surplus=count >= self.max_connections)
+        return StreamingChannel(self, surplus=count >= self.max_connections)
+
+    def channel_made(self, channel: StreamingChannel) -> None:
+        """Called by a channel at its begin, which one whose TLS cannot be set up never has."""
         self._channels.add(channel)
         if self._clock is None:
             self._clock = self.reactor.callLater(self._tick, self._look_at_clock)
-        return channel
 
     def channel_lost(self, channel: StreamingChannel) -> None:
         """Called by a channel at its end."""

@@ -47,6 +47,7 @@ class StreamingChannel(PatientChannel):
     # -- the life of a connection ----------------------------------------------------------------
     def connectionMade(self) -> None:
         """Called by the transport."""
+        self.site.channel_made(self)
         super().connectionMade()
         if self._surplus:
             self.refuse(Refusal(503, "SlowDown", "this server has too many connections"))

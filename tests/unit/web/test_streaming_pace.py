@@ -174,6 +174,12 @@ class SlowReaderTests(SynchronousTestCase):
         wire.clock.pump([1.0] * 60)
         self.assertTrue(wire.transport.aborted)
 
+    def test_close_is_not_held_up(self) -> None:
+        """A transport that is to close is not left with a producer, or it never would."""
+        wire = Wire(hello)
+        wire.send(request("GET /a", "Connection: close"))
+        self.assertIsNone(wire.transport.producer)
+
     def test_slow_end_of_an_answer(self) -> None:
         """One that is taken slowly does not."""
         wire = Wire(hello, {"patience": 10.0})
