@@ -48,7 +48,7 @@ def test_idle_daemon_waits_for_nobody(tmp_path: Path) -> None:
             assert used.recv(4096).startswith(b"HTTP/1.1 200")
             began = time.monotonic()
             assert daemon.end() == 0
-                assert time.monotonic() - began < 5.0  # far from the 10 that requests would get
+            assert time.monotonic() - began < 5.0  # far from the 10 that requests would get
             assert idle.recv(1) == b""
 
 
