@@ -21,7 +21,7 @@ from godos.service.values import AUTO, State, anchored
 _THREADS = 2
 
 
-class Parsed(click.ParamType):
+class Parsed(click.ParamType):  # type: ignore[type-arg]
     """A parameter of which `parse` makes a value, as the daemons do with the same text."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:

@@ -23,6 +23,7 @@ from godos.service.announce import welcome_api
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
+from godos.service.greeting import greeting_step
 from godos.service.identity import Belonging
 from godos.service.lifecycle import Step, service_step
 from godos.service.listening import Listener
@@ -148,6 +149,7 @@ class ApiServerDaemon:
             self._catalog.step,
             self._belonging.step,
             self._talk.step,
+            greeting_step(self._talk, self._settings.dps),
             *self._front.steps,
             service_step("sweeping queues", self._sweep),
             self._listener.serving,

@@ -62,7 +62,8 @@ ALLOW_ANONYMOUS = Setting(
 )
 DPS = Setting(
     "dps",
-    "Data servers HOST:PORT,HOST:PORT,… to use beside those in the catalog.",
+    "Data servers HOST:PORT,HOST:PORT,… to ask at the start; the log warns of those that do not "
+    "answer. Data servers are found in the catalog even when they are not named here.",
     values.servers,
     "",
     shown="none",

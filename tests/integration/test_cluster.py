@@ -70,6 +70,21 @@ def until_nodes(api: Daemon, number: int) -> None:
         time.sleep(0.2)
 
 
+def test_named_data_servers(tmp_path: Path) -> None:
+    """Of the data servers that --dps names, the log tells which are there."""
+    where = ["--storage", "d", "--address", "127.0.0.1:0"]
+    with Daemon(tmp_path, "godos-data", *where) as data:
+        named = f"{data.address()},127.0.0.1:1"
+        with Daemon(tmp_path, "godos-api", "--port", "0", "-dps", named) as api:
+            api.address()
+            deadline = time.monotonic() + PATIENCE
+            while "127.0.0.1:1 is no help" not in api.out:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            api.end()
+    assert f"--dps: {data.address()} has 1 nodes" in api.out
+
+
 def test_on_one_machine(tmp_path: Path) -> None:
     """With one SQLite file for all processes, and nothing else."""
     with cluster(tmp_path) as (api, data):
