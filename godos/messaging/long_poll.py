@@ -148,11 +148,13 @@ class LongPoll:
         return job.done
 
     def end(self) -> None:
-        """Break off what runs; the thread ends.  Idempotent."""
+        """Break off what runs; the thread ends, until the next `run`.  Idempotent."""
+        current = self._current
+        if current is not None:
+            current.done.cancel()
         if self._thread is not None:
-            if self._current is not None:
-                self._break_off(self._current)
             self._jobs.put(None)
+            self._thread = None
 
     def _break_off(self, job: _Job) -> None:
         with self._lock:

@@ -68,7 +68,7 @@ class Poller(Service):
 
     @deferred
     async def stopService(self) -> None:
-        """Break the poll off; give work in hand a moment, then break that off too."""
+        """Break the poll off, give work in hand a moment, and close the queue."""
         super().stopService()
         if self._loop is not None:
             self._loop.cancel()
@@ -76,6 +76,7 @@ class Poller(Service):
         await self._work.idle()
         if too_long.active():
             too_long.cancel()
+        await self._queue.close()
 
     def wake(self) -> None:
         """Something is expected now."""

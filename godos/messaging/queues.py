@@ -56,4 +56,4 @@ class IQueue(Interface):
         """Remove received messages.  One that is gone already is no error."""
 
     def close() -> Deferred[None]:
-        """Let go of connections and threads.  Idempotent."""
+        """Let go of connections and threads, until the next call.  Idempotent."""

@@ -156,6 +156,7 @@ async def test_the_end_ends_the_thread(
     await deferToThread(thread.join, SOON)
     assert threads() == []
     long_poll.end()
+    assert await long_poll.run(lambda: 7) == 7
 
 
 @pytest_twisted.ensureDeferred
