@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -162,6 +163,8 @@ def ministack(aws_environment: None) -> Iterator[StandIn]:
 @pytest.fixture(scope="session")
 def moto(aws_environment: None) -> Iterator[StandIn]:
     """moto: SQS, and a DynamoDB that loses transactions which run at once."""
+    if find_spec("moto") is None:
+        missing("moto")
     port = free_port()
     start = "from moto.server import main; main()"
     command = [sys.executable, "-c", start, "-H", "127.0.0.1", "-p", str(port)]
