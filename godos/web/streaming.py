@@ -27,7 +27,7 @@ from godos.web.twisted_request import exchange_of
 
 __all__ = ["StreamingSite", "exchange_of"]
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds; a client that pauses for a minute is no reason to hang up
 IsVerb = Callable[[bytes, bytes], bool]
 
 
