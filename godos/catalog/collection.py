@@ -56,20 +56,26 @@ class Collection:
 
     async def removals(self, grace: float, limit: int) -> Sequence[Removal]:
         """As ICatalog.removals; looks at each collect row at most once."""
-        stop = collect_stop(self._clock.seconds() - grace)
         found: list[Removal] = []
-        left = SPREAD if not self._start else SPREAD + 1  # the first one's beginning comes last
-        while left and len(found) < limit:
-            page = await self._items.query(
-                collect_partition(self._partition), self._start, stop, limit - len(found)
-            )
-            found += await self._examined(page.items)
-            if page.cursor is None or page.cursor >= stop:
-                self._partition, self._start = (self._partition + 1) % SPREAD, b""
-                left -= 1
-            else:
-                self._start = page.cursor
+        for partition, begin, stop in self._round(collect_stop(self._clock.seconds() - grace)):
+            start: bytes | None = begin
+            while start is not None:
+                if len(found) >= limit:
+                    return found
+                page = await self._items.query(
+                    collect_partition(partition), start, stop, limit - len(found)
+                )
+                found += await self._examined(page.items)
+                start = page.cursor
+                self._partition, self._start = partition, start or b""
+            self._partition, self._start = (partition + 1) % SPREAD, b""
         return found
+
+    def _round(self, stop: bytes) -> list[tuple[int, bytes, bytes]]:
+        """All partitions, each from where to where, from where the last call ended."""
+        first, begin = self._partition, self._start
+        others = [((first + number) % SPREAD, b"", stop) for number in range(1, SPREAD)]
+        return [(first, begin, stop), *others, (first, b"", min(begin, stop))]
 
     async def removed(self, removal: Removal) -> None:
         """As ICatalog.removed."""
