@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from godos.catalog.items import Absent, Action, Check, Delete, IItemStore, Item, Put, RevIs
+from godos.catalog.items import Absent, Action, Check, Delete, IItemStore, Put, RevIs
 from godos.catalog.places import BUCKETS, bucket_place, head_partition
 from godos.catalog.records import ACTIVE, DELETING, bucket_item, bucket_of
 from godos.catalog.watching import Watch
@@ -185,11 +185,10 @@ class Buckets:
                 if row.deleting:
                     await self._change(row.bucket, ACTIVE)
                 raise BucketNotEmpty(f"the bucket {name!r} is not empty")
-            marked = await self._change(row.bucket, DELETING)
-            if marked is not None:
-                if await self._finish(marked):
-                    return
-                raise BucketNotEmpty(f"the bucket {name!r} is not empty")
+            # another's deletion is gone on with, not begun again: its rev is what all compare
+            marked = row.bucket if row.deleting else await self._change(row.bucket, DELETING)
+            if marked is not None and await self._finish(marked):
+                return
 
     async def set_versioning(self, name: str, versioning: Versioning) -> Bucket:
         """Fails: NoSuchBucket, InvalidRequest, Conflict."""
@@ -220,7 +219,7 @@ class Buckets:
         try:
             await self._settled()
             empty = await self._empty(bucket)
-        except BaseException:  # also a caller who went away: let the bucket live on
+        except Exception:  # also a caller who went away: let the bucket live on
             await self._change(bucket, ACTIVE)
             raise
         if not empty:
@@ -231,7 +230,7 @@ class Buckets:
         if refusal is None:
             return True
         refusal.or_unknown()
-        standing = await self._standing(bucket.name)  # another server went on with it
+        standing = await self._items.get(*bucket_place(bucket.name))
         return standing is None or bucket_of(standing).id != bucket.id
 
     async def _change(self, bucket: Bucket, state: str) -> Bucket | None:
@@ -259,6 +258,3 @@ class Buckets:
     async def _settled(self) -> None:
         if self._settle:
             await deferLater(self._clock, self._settle)
-
-    async def _standing(self, name: str) -> Item | None:
-        return await self._items.get(*bucket_place(name))

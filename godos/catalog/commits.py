@@ -14,7 +14,7 @@ from godos.catalog.records import Head
 from godos.catalog.versions import Versions, by_operation
 from godos.catalog.writing import Backoff, Refusal, Turns, Writer
 from godos.model.blobs import BlobState
-from godos.model.errors import CatalogUnavailable, CommitUnknown, Conflict
+from godos.model.errors import CommitUnknown, Conflict, Unavailable
 from godos.model.versions import Bucket, NewVersion, ObjectVersion, WriteCondition
 
 _UNKNOWN = "the catalog did not tell whether this write happened: look before you repeat it"
@@ -59,8 +59,11 @@ class Commits:
                 ],
                 partial(self._buckets.leave, row),
             )
-            if refusal is None or await self._happened(at, version, new, refusal):
+            if refusal is None:
                 return version
+            done = await self._done_before(at, version, new, refusal)
+            if done is not None:
+                return done
             self._buckets.forget(bucket.name)  # its row may be what was in the way
         raise AssertionError("unreachable")
 
@@ -73,11 +76,11 @@ class Commits:
         below = await self._versions.older(at, head.null_seq)
         return below if below is not None and below.is_null else None
 
-    async def _happened(
+    async def _done_before(
         self, at: ObjectKey, version: ObjectVersion, new: NewVersion, refusal: Refusal
-    ) -> bool:
+    ) -> ObjectVersion | None:
         """
-        Whether a refused commit was done by an earlier sending whose answer was lost.
+        What an earlier sending made, whose answer was lost; None: nothing was done.
 
         Fails:
             CommitUnknown: nobody can tell.
@@ -85,18 +88,18 @@ class Commits:
         """
         if not refusal.resent and not refusal.is_own(new.operation):
             await self._check_live(new)
-            return False
+            return None
         try:
             found, _ = await self._versions.find(at, by_operation(version.seq, new.operation))
             if found is not None:
-                return True
+                return found
             traces = await self._traces(new)
-        except CatalogUnavailable as error:
+        except Unavailable as error:
             raise CommitUnknown(_UNKNOWN) from error
         if traces:
-            return True  # it was there, and others have replaced it since
+            return version  # it was there, and others have replaced it since
         if refusal.settled and new.blob is not None and not new.blob.rev:
-            return False  # its blob row would still stand: only the collector removes it
+            return None  # its blob row would still stand: only the collector removes it
         raise CommitUnknown(_UNKNOWN)
 
     async def _check_live(self, new: NewVersion) -> None:

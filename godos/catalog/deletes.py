@@ -15,7 +15,7 @@ from godos.catalog.plans import check_condition, remove_head, remove_older
 from godos.catalog.records import Head
 from godos.catalog.versions import Sought, Versions, by_id, by_operation
 from godos.catalog.writing import Backoff, Refusal, Turns, Writer
-from godos.model.errors import CatalogUnavailable, CommitUnknown
+from godos.model.errors import CommitUnknown, Unavailable
 from godos.model.versions import (
     NULL_VERSION,
     UNCONDITIONAL,
@@ -130,7 +130,7 @@ class Deletes:
         try:
             sought = by_operation(target.seq, target.reference)
             found, _head = await self._versions.find(at, sought)
-        except CatalogUnavailable as error:
+        except Unavailable as error:
             raise CommitUnknown("the catalog did not tell whether this was deleted") from error
         if found is None and condition == UNCONDITIONAL:
             return True

@@ -10,8 +10,10 @@ from godos.catalog.items import IItemStore
 from godos.catalog.places import ObjectKey, history_key
 from godos.catalog.records import Head, head_of, older_of
 from godos.catalog.version_ids import seq_of
-from godos.model.errors import NoSuchKey, NoSuchVersion
+from godos.model.errors import Conflict, NoSuchKey, NoSuchVersion
 from godos.model.versions import NULL_VERSION, ObjectVersion
+
+_LOOKS = 32  # at a key that keeps changing
 
 
 @frozen
@@ -86,7 +88,9 @@ class Versions:
         before and after the look at the history: a rev never comes again, so nothing moved.
         """
         head = await self.head(at)
-        while head is not None and not sought.is_it(head.version):
+        for _look in range(_LOOKS):
+            if head is None or sought.is_it(head.version):
+                return (None if head is None else head.version), head
             seq = sought.seq(head)
             if not head.older or seq is None or seq >= head.version.seq:
                 return None, head
@@ -97,4 +101,4 @@ class Versions:
             if again is not None and again.rev == head.rev:
                 return None, head
             head = again
-        return (None if head is None else head.version), head
+        raise Conflict(f"{at.key!r} changed each time it was looked at: try again")

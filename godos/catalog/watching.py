@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+_MOST = 10_000  # values watched at a time
+
 
 class Watch:
     """
@@ -23,6 +25,8 @@ class Watch:
         seen, since = self._seen.get(what, (None, now))
         if seen != value:
             since = now
+            if len(self._seen) >= _MOST:
+                self._seen.clear()  # whoever is forgotten is only watched for longer
             self._seen[what] = value, now
         return now - since
 

@@ -453,6 +453,8 @@ def test_bucket_is_deleted_by_two(settle: float) -> None:
         if isinstance(ends[0], ObjectVersion):
             assert world.head() == ends[0]
             assert now(world.plain.buckets()) != []
+        if only(BucketNotEmpty, ends):
+            assert world.head() is not None, world.stage.told
 
 
 @pytest.mark.parametrize("settle", [0.0, 10.0])
@@ -677,6 +679,22 @@ def test_a_layout_corrected_under_the_collector() -> None:
         (removal,) = removals
         assert isinstance(removal, Removal)
         assert (removal.blob.layout[1].node == "x") == (corrected is not None)
+
+
+def test_a_layout_corrected_under_the_removal() -> None:
+    """A fragment that turns up while its blob is removed is removed as well, before the rows."""
+    for schedule in every_schedule(MOST):
+        world = World(schedule)
+        unreferenced(world)
+        (removal,) = now(world.plain.removals(0))
+        more = (*removal.blob.layout, Placed(2, "x"))
+        _, corrected = world.play(
+            world.catalog("a").removed(removal),
+            world.catalog("b").correct_layout(removal.blob, more),
+        )
+        standing = now(world.plain.blob(removal.blob.incarnation))
+        assert standing == corrected
+        assert [one.blob for one in now(world.plain.removals(0))] == only(Blob, [corrected])
 
 
 # -- members ------------------------------------------------------------------------------

@@ -124,6 +124,7 @@ class BucketTests(SynchronousTestCase):
         held.callback(None)
         self.successResultOf(committing)
         self.clock.advance(SETTLE)
+        self.clock.advance(1)  # a pause between two turns
         self.failureResultOf(deleting, BucketNotEmpty)
         self.successResultOf(self.two.commit(self.bucket, "k2", empty()))
 
