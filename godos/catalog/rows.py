@@ -33,6 +33,8 @@ MAX_PLACES = 100  # of one get_many.  Source: DynamoDB, BatchGetItem
 PAGE_BYTES = 1 << 20  # after which a page ends, as DynamoDB's do
 
 _TOKEN_DIGITS = 32
+# One encoder for all: `json.dumps` with options makes one at each call.
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 class Row(NamedTuple):
@@ -84,7 +86,7 @@ def to_row(item: Item) -> Row:
         ValueError: its place is none, its data is not JSON, or it is over MAX_ITEM.
     """
     check_place(item.p, item.s)
-    text = json.dumps(item.data, separators=(",", ":"), allow_nan=False)
+    text = _to_json(item.data)
     row = Row(item.p, item.s, text, item.rev, item.state, item.expires)
     if row.size > MAX_ITEM:
         raise ValueError(

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from godos.catalog.closing import Once, Running
 from godos.catalog.items import Action, IItemStore, Item, Page, ScanPage
+from godos.catalog.sqlite import SQLiteItems
 from godos.catalog.sqlite_owner import Owner, socket_path
 from godos.catalog.sqlite_remote import PATIENCE, OwnerGone, RemoteItems
 from godos.deferreds import InThread, deferred
@@ -94,9 +95,15 @@ class SharedSQLiteItems:
     def scan(self, cursor: str | None = None, limit: int = 1000) -> Deferred[ScanPage]:
         return self._ask(lambda items: items.scan(cursor, limit))
 
+    def _ask(self, question: Callable[[IItemStore], Deferred[T]]) -> Deferred[T]:
+        """Put a question to whoever owns the file: straight, when that is this process."""
+        if isinstance(self._route, SQLiteItems) and not self.close.started:
+            return question(self._route)
+        return self._insist(question)
+
     @deferred
-    async def _ask(self, question: Callable[[IItemStore], Deferred[T]]) -> T:
-        """Put a question to whoever owns the file, again after each change of ownership."""
+    async def _insist(self, question: Callable[[IItemStore], Deferred[T]]) -> T:
+        """Ask again after each change of ownership."""
         if self.close.started:
             raise CatalogUnavailable("the catalog is closed")
         deadline = self._reactor.seconds() + self._patience

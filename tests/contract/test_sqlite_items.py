@@ -53,6 +53,17 @@ class TestRemoteItems(ItemStoreContract):
         await owner.close()
 
 
+class TestOwnedItems(ItemStoreContract):
+    """The file, by the process that owns it and would serve others."""
+
+    @async_yield_fixture
+    async def items(self, tmp_path: Path, pool: WorkerPool) -> AsyncIterator[IItemStore]:
+        """An empty store, owned."""
+        items = await SharedSQLiteItems.open(str(tmp_path / "catalog.sqlite"), reactor, pool)
+        yield items
+        await items.close()
+
+
 class TestSharedItems(ItemStoreContract):
     """The file, by a process that finds it owned by another."""
 

@@ -65,6 +65,26 @@ class PatienceTests(SynchronousTestCase):
                 return
             self.clock.advance(0.01)
 
+    def test_reads_are_strong(self) -> None:
+        """Reads see what was acknowledged before, unless a caller asks for less."""
+        nothing = {"Responses": {}, "Items": []}
+        items = self.open([nothing] * 5)
+        for asked in (
+            items.get("p", b"s"),
+            items.get_many([("p", b"a"), ("p", b"b")]),
+            items.query("p"),
+            items.scan(),
+            items.query("p", strong=False),
+        ):
+            self.successResultOf(asked)
+        strong = [
+            request.get("ConsistentRead")
+            if operation != "batch_get_item"
+            else request["RequestItems"]["table"]["ConsistentRead"]
+            for operation, request in self.client.asked
+        ]
+        self.assertEqual([True, True, True, True, False], strong)
+
     def test_a_conflict_is_tried_again_with_the_same_words(self) -> None:
         """What another transaction hindered is sent again unchanged, and then happens."""
         trouble = [
