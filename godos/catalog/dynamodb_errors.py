@@ -52,17 +52,6 @@ _UNANSWERED = (
     ResponseParserError,
     TimeoutError,
 )
-DENIED = frozenset(
-    {
-        "AccessDeniedException",
-        "AccessDenied",
-        "ExpiredTokenException",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-    }
-)
 
 
 def code(error: BaseException) -> str:
