@@ -47,7 +47,7 @@ from tests.simulation.interleaving import (
 T = TypeVar("T")
 ENABLED, SUSPENDED, OFF = Versioning.ENABLED, Versioning.SUSPENDED, Versioning.OFF
 MOST = 60_000  # schedules of one test
-RANDOM = 1500  # schedules where there are too many for all
+RANDOM = 1000  # schedules where there are too many for all
 
 
 class World:
