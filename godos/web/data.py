@@ -26,7 +26,8 @@ from godos.protocol.server_errors import ErrorAnswer
 from godos.web.exchange import IExchange
 from godos.web.fragment_uploads import FragmentUploads, Key
 from godos.web.fragment_verbs import FragmentVerbs
-from godos.web.server_gate import ServerGate, SignedExchange
+from godos.web.server_gate import ServerGate
+from godos.web.signed_exchange import SignedExchange
 from godos.web.streaming import exchange_of
 
 _FRAGMENT = "/nodes/<node>/fragments/<name>"

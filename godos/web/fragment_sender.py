@@ -8,7 +8,7 @@ from godos.model.errors import FragmentDamaged
 from godos.model.fragments import IFragmentReader
 from godos.protocol.fragment_header import to_frame
 from godos.protocol.fragment_wire import BlockFramer, framed_size, whole_blocks
-from godos.web.server_gate import SignedExchange
+from godos.web.signed_exchange import SignedExchange
 
 _TYPE = (b"Content-Type", b"application/vnd.godos.fragment")
 

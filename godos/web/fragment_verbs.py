@@ -16,7 +16,7 @@ from godos.protocol.fragment_header import from_fields, to_fields, to_line
 from godos.protocol.fragment_wire import whole_blocks
 from godos.web.fragment_sender import FragmentSender
 from godos.web.fragment_uploads import FragmentUploads, Key
-from godos.web.server_gate import SignedExchange
+from godos.web.signed_exchange import SignedExchange
 
 NAMES = 1000  # blobs that may be asked for at once
 

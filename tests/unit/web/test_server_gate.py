@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from godos.model.errors import IncompleteBody, NodeUnreachable
 from godos.protocol.server_auth import Guard, Signer, of_bytes
-from godos.web.server_gate import ServerGate, SignedExchange
+from godos.web.server_gate import ServerGate
+from godos.web.signed_exchange import SignedExchange
 from tests.unit.web.fakes import FakeExchange
 
 SECRET, BOOT = b"s" * 32, b"b" * 32
