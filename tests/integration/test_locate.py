@@ -76,13 +76,14 @@ class Cluster:
             "me": me,
             "endpoint": self.address.endpoint,
             "name": self.address.name,
-            "own": self.address.own,
+            "mode": "own" if self.address.own else "shared",
+            "rough": True,
             "nodes": self.nodes,
             "apis": self.apis,
             "held": self.held,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.locate_process", json.dumps(what)],
+            [sys.executable, "-m", "bench.locate_server", json.dumps(what)],
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
