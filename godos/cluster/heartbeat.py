@@ -6,71 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 
+from godos.cluster.periodic import Periodic
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
-from godos.model.errors import CannotStart, CatalogUnavailable
+from godos.model.errors import CannotStart
 from godos.model.members import ApiServer, Node, NodeState
 
 EVERY = 5.0  # seconds between two beats
 
 
-class _Beating(Service):
-    """A service that calls `_beat` every `every` seconds, one at a time."""
-
-    _log = Logger()
-
-    def __init__(self, clock: IReactorTime, every: float) -> None:
-        self._every = every
-        self._loop = LoopingCall(self._safely)
-        self._loop.clock = clock
-        self._running: Deferred[None] | None = None
-        self._failing = False
-
-    def startService(self) -> None:
-        super().startService()
-        self._loop.start(self._every, now=False).addErrback(
-            lambda failure: self._log.failure("a heartbeat ended", failure)
-        )
-
-    @deferred
-    async def stopService(self) -> None:
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-        if self._running is not None:
-            self._running.cancel()
-
-    def _safely(self) -> Deferred[None]:
-        self._running = self._try()
-        return self._running
-
-    @deferred
-    async def _try(self) -> None:
-        """One beat; whatever happens, the next one comes."""
-        try:
-            await self._beat()
-        except CatalogUnavailable as error:
-            if not self._failing:
-                self._log.warn("no heartbeat, the catalog does not answer: {error}", error=error)
-            self._failing = True
-        except CancelledError:
-            raise
-        except Exception:  # a bug too must not end the heartbeat: the node would be dead
-            self._log.failure("a heartbeat failed")
-        else:
-            self._failing = False
-
-    async def _beat(self) -> None:
-        raise AssertionError("each kind of heartbeat says what it writes")
-
-
-class NodeHeartbeat(_Beating):
+class NodeHeartbeat(Periodic):
     """
     Keeps a node's row: claimed by a random boot id, then changed every few seconds.
 
@@ -91,7 +39,7 @@ class NodeHeartbeat(_Beating):
         healed: bool = False,
         every: float = EVERY,
     ) -> None:
-        super().__init__(clock, every)
+        super().__init__(f"the heartbeat of node {node.id}", self._beat, every, clock)
         self._catalog = catalog
         self._figures = figures
         self._on_lost = on_lost
@@ -119,10 +67,15 @@ class NodeHeartbeat(_Beating):
         return self.node
 
     def failed(self, reason: str) -> Deferred[None]:
-        """The disk failed: say so in the catalog, now and until it is written."""
-        self._failure = reason
-        return self._safely()
+        """
+        The disk failed: say so in the catalog, now and with every beat.
 
+        Fails: CatalogUnavailable; the next beat says it.
+        """
+        self._failure = reason
+        return self._beat()
+
+    @deferred
     async def _beat(self) -> None:
         if self._failure is not None:
             node = evolve(self.node, state=NodeState.FAILED, reason=self._failure)
@@ -145,18 +98,17 @@ class NodeHeartbeat(_Beating):
             self.node = standing
 
     def _lost(self, why: str) -> None:
-        if self._loop.running:
-            self._loop.stop()
+        self.halt()
         self._on_lost(f"node {self.node.id} stops serving: {why}")
 
 
-class ApiHeartbeat(_Beating):
+class ApiHeartbeat(Periodic):
     """Keeps an API server's row, so that others can hand replies over to it."""
 
     def __init__(
         self, catalog: ICatalog, clock: IReactorTime, server: ApiServer, every: float = EVERY
     ) -> None:
-        super().__init__(clock, every)
+        super().__init__("the heartbeat of this server", self.beat, every, clock)
         self._catalog = catalog
         self._server = server
 
@@ -164,9 +116,6 @@ class ApiHeartbeat(_Beating):
         """Write the row now.  Fails as the catalog does."""
         self._server = evolve(self._server, beat=self._server.beat + 1)
         return self._catalog.beat_api(self._server)
-
-    async def _beat(self) -> None:
-        await self.beat()
 
     @deferred
     async def farewell(self) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
 from zope.interface import Interface, implementer
 
+from godos.cluster.periodic import Periodic
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
 from godos.model.members import ApiServer, Node
@@ -41,7 +38,7 @@ class IMembers(Interface):
 
 
 @implementer(IMembers)
-class Members(Service):
+class Members(Periodic):
     """
     Reads the catalog every `REFRESH` seconds.
 
@@ -50,9 +47,8 @@ class Members(Service):
         connect: makes the `IFragmentStore` of a node elsewhere; called again when a node
             comes back under another address.
         monotonic: seconds of a clock that never steps: the reactor's own may.
+        relocate: may put another address into a row (see `given`).
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -62,32 +58,19 @@ class Members(Service):
         connect: Callable[[Node], Any],
         monotonic: Callable[[], float],
         patience: float = PATIENCE,
+        relocate: Callable[[Node], Node] = lambda node: node,
     ) -> None:
+        super().__init__("reading the members", self.refresh, REFRESH, clock)
         self._catalog = catalog
         self._monotonic = monotonic
         self._local = local
+        self._relocate = relocate
         self._connect = connect
         self._nodes: dict[str, Node] = {}
         self._node_pulses = Pulses(patience)
         self._apis: Sequence[ApiServer] = ()
         self._api_pulses = Pulses(patience)
         self._remote: dict[str, tuple[str, Any]] = {}
-        self._failing = False
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
-
-    def startService(self) -> None:
-        super().startService()
-        self._loop.start(REFRESH, now=False).addErrback(self._stopped)
-
-    def _stopped(self, failure: Any) -> None:
-        self._log.failure("the look-out for members ended", failure)
-
-    @deferred
-    async def stopService(self) -> None:
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
 
     @deferred
     async def refresh(self) -> None:
@@ -95,22 +78,9 @@ class Members(Service):
         rows: Sequence[Node] = await self._catalog.nodes()
         self._apis = await self._catalog.apis()
         now = self._monotonic()
-        self._nodes = {node.id: node for node in rows}
+        self._nodes = {node.id: self._relocate(node) for node in rows}
         self._node_pulses.observed({node.id: (node.boot_id, node.beat) for node in rows}, now)
         self._api_pulses.observed({api.id: api.beat for api in self._apis}, now)
-
-    @deferred
-    async def _look(self) -> None:
-        try:
-            await self.refresh()
-        except CancelledError:
-            raise
-        except Exception as error:  # whatever it was, the next look must come
-            if not self._failing:
-                self._log.warn("cannot read the members from the catalog: {error}", error=error)
-            self._failing = True
-        else:
-            self._failing = False
 
     def registered(self) -> Sequence[Node]:
         return [node for _, node in sorted(self._nodes.items())]

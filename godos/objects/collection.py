@@ -7,13 +7,11 @@ and only when every node of a layout said so are the rows.
 
 from __future__ import annotations
 
-from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from godos.cluster.members import IMembers
+from godos.cluster.periodic import Periodic
 from godos.deferreds import deferred
 from godos.model.blobs import Placed
 from godos.model.catalog import ICatalog, Removal
@@ -26,7 +24,7 @@ LEASE = "collect"
 BATCH = 100  # blobs asked for at a time
 
 
-class Collector(Service):
+class Collector(Periodic):
     """
     One round every `every` seconds, by whoever holds the lease; two at once do no harm.
 
@@ -44,44 +42,13 @@ class Collector(Service):
         grace: float = GRACE,
         every: float = EVERY,
     ) -> None:
+        super().__init__("collecting what nothing refers to", self.round, every, clock)
         self._catalog = catalog
         self._members = members
         self._holder = holder
         self._grace = grace
         self._every = every
-        self._loop = LoopingCall(self._round_or_log)
-        self._loop.clock = clock
-        self._running: Deferred[None] | None = None
         self.removed = 0
-
-    def startService(self) -> None:
-        super().startService()
-        self._loop.start(self._every, now=False).addErrback(
-            lambda failure: self._log.failure("the collector ended", failure)
-        )
-
-    @deferred
-    async def stopService(self) -> None:
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-        if self._running is not None:
-            self._running.cancel()
-
-    def _round_or_log(self) -> Deferred[None]:
-        self._running = self._guarded()
-        return self._running
-
-    @deferred
-    async def _guarded(self) -> None:
-        try:
-            await self.round()
-        except GodosError as error:
-            self._log.warn("collection waits for the next round: {error}", error=error)
-        except CancelledError:
-            raise
-        except Exception:  # a bug too must not end the rounds
-            self._log.failure("a round of collection failed")
 
     @deferred
     async def round(self) -> None:

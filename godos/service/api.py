@@ -10,6 +10,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.ssl import CertificateOptions
 
+from godos.cluster.given import GivenServers
 from godos.cluster.heartbeat import ApiHeartbeat
 from godos.cluster.members import Members
 from godos.deferreds import WorkerPool, deferred
@@ -23,7 +24,6 @@ from godos.service.announce import welcome_api
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
-from godos.service.greeting import greeting_step
 from godos.service.identity import Belonging
 from godos.service.lifecycle import Step, service_step
 from godos.service.listening import Listener
@@ -123,6 +123,7 @@ class ApiServerDaemon:
         )
         self._talk = Talk(reactor, self._belonging.cluster, self._digests)
         self._middleware = Middleware(reactor, settings.queue, self._talk)
+        self._given = GivenServers(settings.dps, self._talk.ask, reactor)
         self._front = Front(
             reactor,
             Surroundings(
@@ -133,6 +134,7 @@ class ApiServerDaemon:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
+                relocate=self._given.relocate,
             ),
         )
         self._listener = Listener(
@@ -149,7 +151,7 @@ class ApiServerDaemon:
             self._catalog.step,
             self._belonging.step,
             self._talk.step,
-            greeting_step(self._talk, self._settings.dps),
+            service_step("asking the servers of --dps", lambda: succeed(self._given)),
             *self._front.steps,
             service_step("sweeping queues", self._sweep),
             self._listener.serving,

@@ -62,8 +62,8 @@ ALLOW_ANONYMOUS = Setting(
 )
 DPS = Setting(
     "dps",
-    "Data servers HOST:PORT,HOST:PORT,… to ask at the start; the log warns of those that do not "
-    "answer. Data servers are found in the catalog even when they are not named here.",
+    "Data servers HOST:PORT,HOST:PORT,… to reach at these addresses, whatever they advertise. "
+    "Those not named here are found in the catalog.",
     values.servers,
     "",
     shown="none",

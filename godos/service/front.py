@@ -46,6 +46,7 @@ class Surroundings:
         way: makes the `IWay` that locate goes.
         digests: where bodies are hashed.
         policy: of new objects; None follows the cluster's.
+        relocate: see `Members`.
     """
 
     catalog: Callable[[], ICatalog]
@@ -55,6 +56,7 @@ class Surroundings:
     way: Callable[[Members], Deferred[Any]]
     digests: InThread
     policy: str | None
+    relocate: Callable[[Node], Node] = lambda node: node
 
 
 def finishing_step(background: Background) -> Step:
@@ -91,7 +93,12 @@ class Front:
     async def _meet(self) -> IService:
         around = self._around
         self.members = members = Members(
-            around.catalog(), self._reactor, around.stores, around.connect, time.monotonic
+            around.catalog(),
+            self._reactor,
+            around.stores,
+            around.connect,
+            time.monotonic,
+            relocate=around.relocate,
         )
         await members.refresh()
         return members
