@@ -111,7 +111,7 @@ async def test_one_connection(server: Server) -> None:
 @pytest.mark.skipif(which("curl") is None, reason="curl is not installed")
 @pytest_twisted.ensureDeferred
 async def test_curl(server: Server, tmp_path: Path) -> None:
-    """`curl -T` sends a file, a pipe, and an unencoded name; `curl -C -` goes on with a download."""
+    """`curl -T` sends a file, a pipe, an unencoded name; `curl -C -` goes on with a download."""
     big = tmp_path / "big"
     big.write_bytes(TEXT)
 
