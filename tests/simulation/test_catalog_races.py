@@ -472,6 +472,20 @@ def test_bucket_is_deleted_and_made(settle: float) -> None:
 
 
 @pytest.mark.parametrize("settle", [0.0, 10.0])
+def test_bucket_is_deleted_or_changed(settle: float) -> None:
+    """A change of a bucket that is being deleted never brings it back to life."""
+    for schedule in in_order(settle):
+        world = World(schedule, settle=settle)
+        changed, deleted = world.play(
+            world.catalog("a").set_versioning("photos", ENABLED),
+            world.catalog("b").delete_bucket("photos"),
+        )
+        nothing_else([changed], Bucket, NoSuchBucket)
+        assert deleted is None
+        assert now(world.plain.buckets()) == []
+
+
+@pytest.mark.parametrize("settle", [0.0, 10.0])
 def test_versioning_goes_on_under_writers(settle: float) -> None:
     """Once versioning is answered as on, no writer destroys a version, however old its view."""
     for schedule in many_schedules(RANDOM, 8):
