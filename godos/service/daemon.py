@@ -16,6 +16,7 @@ from godos.deferreds import deferred
 from godos.model.errors import CannotStart
 from godos.service.ending import Ending
 from godos.service.lifecycle import Lifecycle, StartFailed, Step, StopTimedOut
+from godos.service.limits import raise_open_files
 
 Say = Callable[[str], object]
 
@@ -72,6 +73,7 @@ class Daemon(Service):
 
     def startService(self) -> None:
         super().startService()
+        raise_open_files()
         self._ending.prepare(self.life.hurry)
         # not now: a refusal stops the reactor, which does not run yet
         self._reactor.callWhenRunning(self._begin)
