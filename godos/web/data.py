@@ -30,6 +30,10 @@ from godos.web.server_gate import ServerGate
 from godos.web.signed_exchange import SignedExchange
 from godos.web.streaming import exchange_of
 
+# Seconds that the site of a data server should wait for its client: an API server rests for
+# as long as its own client does, and gives that one up by itself.
+PATIENCE = 300.0
+
 _FRAGMENT = "/nodes/<node>/fragments/<name>"
 _UPLOAD = f"{_FRAGMENT}/uploads/<upload>"
 _JSON_TYPE = (b"Content-Type", b"application/json")
