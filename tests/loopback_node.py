@@ -67,7 +67,7 @@ def moment(seconds: float = 0.0) -> Deferred[None]:
 
 
 @deferred
-async def until(condition: Any, seconds: float = 5.0) -> None:
+async def until(condition: Any, seconds: float = 20.0) -> None:
     """Wait for something that must come true soon."""
     clock: Any = reactor
     end = clock.seconds() + seconds

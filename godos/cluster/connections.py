@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
@@ -14,10 +15,10 @@ from twisted.web.client import (
     RequestTransmissionFailed,
     ResponseFailed,
 )
-from twisted.web.iweb import IAgentEndpointFactory
+from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from godos.cluster.answer_bodies import TooLong
+from godos.cluster.answer_bodies import TooLong, dropped
 from godos.model.errors import NodeUnreachable
 
 CONNECT = 5.0  # seconds to open a connection
@@ -27,7 +28,6 @@ CONNECTIONS = 64  # idle ones kept for each server
 # What the network, or the other end of it, can do to a request.
 LOST = (
     ConnectError,
-    ConnectingCancelledError,
     ConnectionClosed,
     RequestGenerationFailed,
     RequestTransmissionFailed,
@@ -37,14 +37,39 @@ LOST = (
 )
 
 
-def meaning(error: Any, address: str) -> Exception:
+def meaning(error: Any, address: str) -> NodeUnreachable:
     """What it means that a request to `address` ended with one of `LOST`."""
     for reason in getattr(error, "reasons", ()):
         return meaning(reason.value, address)
-    if isinstance(error, CancelledError | ConnectingCancelledError):
-        return CancelledError()
     said = str(error) or type(error).__name__
     return NodeUnreachable(f"the connection to {address} failed: {said}")
+
+
+def cancellable(sent: Deferred[IResponse]) -> Deferred[IResponse]:
+    """
+    A request that fails as cancelled when it is.
+
+    Twisted's own says that a name was not found, or that a response never came.
+    """
+    cancelled = False
+
+    def cancel(_: Deferred[IResponse]) -> None:
+        nonlocal cancelled
+        cancelled = True
+        sent.cancel()
+
+    def settled(result: Any) -> None:
+        if not cancelled:
+            outer.callback(result)  # with a Failure this is errback
+            return
+        if not isinstance(result, Failure):
+            dropped(result)
+        if not outer.called:
+            outer.errback(CancelledError())
+
+    outer: Deferred[IResponse] = Deferred(cancel)
+    sent.addBoth(settled)
+    return outer
 
 
 @implementer(IAgentEndpointFactory)

@@ -19,7 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 
 from godos.cluster.answer_bodies import collected, dropped
-from godos.cluster.connections import LOST, meaning, pooled_agent
+from godos.cluster.connections import LOST, cancellable, meaning, pooled_agent
 from godos.cluster.patience import within
 from godos.cluster.sent_bodies import WholeBody
 from godos.deferreds import deferred
@@ -199,7 +199,7 @@ class ServerClient:
 
     async def _believed(self, sent: Deferred[IResponse], mac: bytes, address: str) -> Answer:
         try:
-            response: Any = await sent
+            response: Any = await cancellable(sent)
         except LOST as error:
             raise meaning(error, address) from error
         proof = response.headers.getRawHeaders(b"X-Godos-Answer")

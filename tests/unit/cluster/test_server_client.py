@@ -239,6 +239,13 @@ class ConnectionTests(SynchronousTestCase):
         reactor.pump([1.0] * 30)
         self.failureResultOf(asking, NodeUnreachable)
 
+    def test_cancelling_while_it_connects(self) -> None:
+        """It is a cancellation, and not a host that was not found."""
+        reactor = MemoryReactorClock()
+        asking = ServerClient.pooled(reactor, b"s" * 32).call("GET", "127.0.0.1:81", "/")
+        asking.cancel()
+        self.failureResultOf(asking, CancelledError)
+
     def test_closing(self) -> None:
         """A client can be closed, with a pool and without."""
         self.successResultOf(ServerClient.pooled(MemoryReactorClock(), b"s" * 32).close())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -43,6 +43,7 @@ class HeaderTests(SynchronousTestCase):
         """However long the origin is, what HEAD answers stays short."""
         self.assertLess(len(to_line(evolve(HEADER, origin=b"x" * 100_000))), 1000)
 
+    @settings(deadline=None)
     @given(st.integers(0), st.integers(0, 7))
     def test_a_flipped_bit_is_noticed(self, place: int, bit: int) -> None:
         """Whichever bit of the frame changes on the way."""

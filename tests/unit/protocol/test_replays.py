@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -75,6 +75,7 @@ class ReplayTests(SynchronousTestCase):
         self.assertFalse(self.first(A, 1, signed=1000.0))
         self.assertTrue(self.first(A, 2, signed=1003.0))
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.tuples(st.sampled_from([A, B, C]), st.integers(1, 40), st.integers(0, 3)),
