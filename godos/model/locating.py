@@ -35,3 +35,6 @@ class ILocator(Interface):
 
     def locate(incarnations: Sequence[str]) -> Deferred[Mapping[str, Located]]:
         """Never fails for a silent node; answers within the locate time-out (5 s)."""
+
+    def forget(incarnation: str) -> None:
+        """A holder that was named did not give the bytes: ask anew next time."""

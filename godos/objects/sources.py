@@ -162,6 +162,8 @@ class BlobRead:
         self._trouble(placed, str(error) or type(error).__name__)
         if isinstance(error, NodeUnreachable | NodeFailed | WrongNode | TimeoutError):
             self._sources.members.suspect(placed.node)
+        if placed in self._elsewhere:
+            self._sources.locator.forget(self._blob.incarnation)
         if isinstance(error, FragmentDamaged | NoSuchFragment):
             reason = f"{type(error).__name__} on node {placed.node}"
             work = self._sources.catalog.want_repair(self._blob.incarnation, reason)

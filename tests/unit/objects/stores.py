@@ -101,6 +101,7 @@ class AskAll:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.asked = 0
+        self.forgotten: list[str] = []
 
     def locate(self, incarnations: Sequence[str]) -> Deferred[Mapping[str, Located]]:
         self.asked += 1
@@ -114,6 +115,9 @@ class AskAll:
                     holders.append(Holder(node.id, node.address, indexes))
             found[incarnation] = Located(tuple(holders), complete=True)
         return succeed(found)
+
+    def forget(self, incarnation: str) -> None:
+        self.forgotten.append(incarnation)
 
 
 class Store:

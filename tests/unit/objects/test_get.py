@@ -176,6 +176,20 @@ def test_a_stranger_under_the_right_name_is_not_believed() -> None:
         get(store)
 
 
+def test_a_wrong_hint_is_not_kept() -> None:
+    """A located holder that does not give the bytes is asked for anew by the next reader."""
+    store, version = stored(1)
+    node, name = holder(store, version)
+    other = MemoryFragments("f" * 32)
+    store.cluster.stores[other.node_id] = other
+    store.cluster.rows[other.node_id] = Node(other.node_id, "b", "127.0.0.1:9", "z9", 1000, 1000)
+    other.fragments[name] = node.fragments.pop(name)
+    other.open = lambda *_: fail(NodeUnreachable("gone"))  # type: ignore[method-assign]
+    with pytest.raises(BytesNotFound):
+        get(store)
+    assert store.locator.forgotten == [version.incarnation]
+
+
 def test_lost_bytes_are_a_503_and_the_row_stays() -> None:
     """All nodes say no: the object is unavailable, never missing."""
     store, version = stored()
