@@ -16,7 +16,6 @@ from godos.deferreds import deferred
 from godos.model.errors import CannotStart
 from godos.service.ending import Ending
 from godos.service.lifecycle import Lifecycle, StartFailed, Step, StopTimedOut
-from godos.service.limits import raise_open_files
 
 Say = Callable[[str], object]
 
@@ -33,6 +32,14 @@ class Assembly:
     steps: Sequence[Step]
     welcome: Callable[[], Sequence[str]]
     stop_timeout: float = 10.0  # seconds
+
+
+@frozen
+class Tuning:
+    """What is done to the process as a whole: nothing, unless it is really a daemon's."""
+
+    starting: Callable[[], object] = bool
+    running: Callable[[], object] = bool
 
 
 def say(line: str) -> None:
@@ -58,8 +65,10 @@ class Daemon(Service):
         ending: Ending,
         observer: ILogObserver | None = None,
         say: Say = say,
+        tuning: Tuning = Tuning(),
     ) -> None:
         self._assembly = assembly
+        self._tuning = tuning
         self._reactor = reactor
         self._ending = ending
         self._observer = observer
@@ -73,7 +82,7 @@ class Daemon(Service):
 
     def startService(self) -> None:
         super().startService()
-        raise_open_files()
+        self._tuning.starting()
         self._ending.prepare(self.life.hurry)
         # not now: a refusal stops the reactor, which does not run yet
         self._reactor.callWhenRunning(self._begin)
@@ -90,6 +99,7 @@ class Daemon(Service):
             self._log.failure("starting {name} failed", name=self._assembly.name)
             self._ending.fail(self._assembly.name, "failed to start; the log says why")
         else:
+            self._tuning.running()
             for line in self._assembly.welcome():
                 self._say(line)
                 self._log.info("{line}", line=line.strip(), told=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 from twisted.application.service import IService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from godos.cluster.members import Members
 from godos.deferreds import Background, WorkerPool, deferred
@@ -31,7 +31,7 @@ from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.talk import Talk
 from godos.service.values import SqliteState, State
-from godos.web.data import DataServer
+from godos.web.data import PATIENCE, DataServer
 from godos.web.listening import listen
 from godos.web.streaming import StreamingSite
 
@@ -115,6 +115,7 @@ class DataServerDaemon:
         self._middleware = Middleware(reactor, settings.queue, self._talk)
         self._background = Background()
         self._members: Any = None
+        self._uploads: Any = None  # of the site, once there is one
         self._listener = Listener(
             reactor, settings.binding, listen, self._site, settings.stop_timeout
         )
@@ -132,6 +133,7 @@ class DataServerDaemon:
             self._talk.step,
             finishing_step(self._background),
             service_step("meeting the other servers", self._meet),
+            Step("keeping uploads", lambda: succeed(None), self._drop_uploads),
             self._listener.serving,
             claiming,  # who reads the row may ask at once
             service_step("answering questions", self._answer),
@@ -158,6 +160,12 @@ class DataServerDaemon:
         await members.refresh()
         return members
 
+    def _drop_uploads(self) -> Deferred[None]:
+        """What was not sealed is nobody's any more."""
+        if self._uploads is not None:
+            self._uploads.drop_all()
+        return succeed(None)
+
     def _answer(self) -> Deferred[IService]:
         return self._middleware.answerer(
             self._address(),
@@ -170,6 +178,9 @@ class DataServerDaemon:
     def _site(self) -> StreamingSite:
         stores, gate = self._hosting.stores, self._talk.gate()
         server = DataServer(stores, gate, self._reactor, self._background)
-        site = StreamingSite(server.verbs, server.app.resource(), server.is_verb, self._reactor)
+        self._uploads = server.uploads
+        site = StreamingSite(
+            server.verbs, server.app.resource(), server.is_verb, self._reactor, patience=PATIENCE
+        )
         site.noisy = False  # we tell ourselves where we listen
         return site

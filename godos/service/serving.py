@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from godos.service.announce import going_to_background
-from godos.service.daemon import Assembly, Daemon, say
+from godos.service.daemon import Assembly, Daemon, Tuning, say
 from godos.service.ending import Ending
+from godos.service.limits import raise_open_files
 from godos.service.logs import log_observer
+from godos.service.memory import reuse_buffers, spare_the_collector
 from godos.service.options import DaemonOptions
+
+TUNING = Tuning(lambda: (raise_open_files(), reuse_buffers()), spare_the_collector)
 
 Assemble = Callable[[Any, Any], Assembly]
 
@@ -35,4 +39,6 @@ def daemon_service(options: DaemonOptions, assemble: Assemble, reactor: Any = No
         where = binding.reach(binding.port)
         for line in going_to_background(options.daemon, where, *options.background):
             say(line)
-    return Daemon(assemble(options.parsed, reactor), reactor, Ending(reactor), observer)
+    return Daemon(
+        assemble(options.parsed, reactor), reactor, Ending(reactor), observer, tuning=TUNING
+    )
