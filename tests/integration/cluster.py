@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from typing import Any
 
 import requests
 
-from tests.integration.daemons import Daemon
+from tests.integration.daemons import Daemon, environment
 
 PATIENCE = 60.0  # seconds for something to happen on a busy machine
 ANYWHERE = ("--address", "127.0.0.1:0")  # any free port of loopback
@@ -102,6 +104,15 @@ class Server:
     @property
     def pid(self) -> int:
         return self.daemon.process.pid
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait in its TCP connections for receivers that are slow."""
+        tables = [Path(f"/proc/{self.pid}/net/{table}") for table in ("tcp", "tcp6")]
+        lines = [line.split() for table in tables for line in table.read_text().splitlines()[1:]]
+        waiting = {f"socket:[{f[9]}]": int(f[4].split(":")[0], 16) for f in lines if f[3] == "01"}
+        links = [os.readlink(fd) for fd in Path(f"/proc/{self.pid}/fd").iterdir()]
+        return sum(waiting.get(link, 0) for link in links)
 
     @property
     def url(self) -> str:
@@ -237,3 +248,12 @@ def until(condition: Callable[[], object], what: str = "") -> None:
     while not condition():
         assert time.monotonic() < deadline, what or "it did not happen"
         time.sleep(0.05)
+
+
+def prepare(state: str, queue: str = "none") -> None:
+    """`godos state init`."""
+    script = "from godos.cli import main; main(prog_name='godos')"
+    words = ["state", "init", "--state", state, "--queue", queue]
+    subprocess.run(
+        [sys.executable, "-c", script, *words], env=environment(), check=True, timeout=PATIENCE
+    )
