@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 
 from attrs import field, frozen
 
@@ -16,9 +16,28 @@ _INCARNATION = re.compile(r"[0-9a-f]{32}")
 _FRAGMENT = re.compile(r"([0-9a-f]{32})\.(0|[1-9][0-9]{0,2})")
 
 
+# Ids drawn ahead: asking the kernel for each costs 30 µs on a busy server, and each
+# request needs several.
+_drawn: list[str] = []
+_AHEAD = 256
+
+
 def new_id() -> str:
-    """128 random bits as 32 hex digits: incarnations, revs, boot ids, reference ids."""
-    return secrets.token_hex(16)
+    """
+    128 random bits as 32 hex digits: incarnations, revs, boot ids, reference ids.
+
+    They come from the kernel's generator and are never given twice by one process.
+    """
+    try:
+        return _drawn.pop()
+    except IndexError:
+        fresh = os.urandom(16 * _AHEAD).hex()
+        _drawn.extend(fresh[at : at + 32] for at in range(32, len(fresh), 32))
+        return fresh[:32]
+
+
+# A child of a fork must not give the ids that its parent gives.
+os.register_at_fork(after_in_child=_drawn.clear)
 
 
 def is_id(text: str) -> bool:

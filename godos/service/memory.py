@@ -18,7 +18,7 @@ _M_MMAP_THRESHOLD = -3
 # Buffers of a body up to this size are taken from the heap again and again; by default
 # glibc gives each back to the kernel, and the next one costs a fault for every page.
 REUSED = 64 << 20  # bytes
-KEPT = 128 << 20  # bytes of free heap that are not given back
+KEPT = 32 << 20  # bytes of free heap that are not given back
 
 _log = Logger()
 

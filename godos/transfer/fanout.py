@@ -90,9 +90,7 @@ class FanOut:
 class _Step:
     """One step of a fan-out: counts who is done, and times the stragglers."""
 
-    def __init__(
-        self, fan: FanOut, what: str, step: Callable[[str, Any], Deferred[Any]]
-    ) -> None:
+    def __init__(self, fan: FanOut, what: str, step: Callable[[str, Any], Deferred[Any]]) -> None:
         self._fan = fan
         self._what = what
         self._step = step
