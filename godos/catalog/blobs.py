@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
-from godos.catalog.items import Absent, Action, IItemStore, Item, Put, RevIs
+from godos.catalog.items import Action, IItemStore, Item, Put, RevIs
 from godos.catalog.places import SPREAD, blob_place, repair_partition, repair_place
 from godos.catalog.plans import wanted_repair
 from godos.catalog.records import blob_item, blob_of, fields
 from godos.catalog.together import together
-from godos.catalog.writing import Backoff, Turns, Writer
+from godos.catalog.writing import Writer
 from godos.model.blobs import Blob, Placed
 from godos.model.catalog import RepairWork
 
@@ -22,11 +22,10 @@ class Blobs:
         self,
         items: IItemStore,
         writer: Writer,
-        backoff: Backoff,
         clock: IReactorTime,
         draw_id: Callable[[], str],
     ) -> None:
-        self._items, self._writer, self._backoff = items, writer, backoff
+        self._items, self._writer = items, writer
         self._clock, self._draw_id = clock, draw_id
 
     async def blob(self, incarnation: str) -> Blob | None:
@@ -57,15 +56,9 @@ class Blobs:
         A row that stands gets a new rev, so that a repair that began before the new
         reason cannot remove it.
         """
-        turns = Turns(self._backoff, f"the repair of {incarnation}")
-        while await turns.next():
-            operation = self._draw_id()
-            item = await self._items.get(*repair_place(incarnation))
-            condition = Absent() if item is None else RevIs(item.rev or "")
-            put = wanted_repair(incarnation, self._since(item), reason, operation, condition)
-            refusal = await self._writer.write([put])
-            if refusal is None or refusal.is_own(operation):
-                return
+        wanted = await self._repair(incarnation, reason, self._draw_id())
+        refusal = await self._writer.write([wanted])
+        if refusal is not None:
             refusal.or_unknown()
 
     async def repairs(self, limit: int) -> Sequence[RepairWork]:
@@ -79,11 +72,10 @@ class Blobs:
         return [_repair_of(item) for item in page.items]
 
     async def _repair(self, incarnation: str, reason: str, operation: str) -> Put:
+        """The repair row; one that stands keeps the time since when it waits."""
         item = await self._items.get(*repair_place(incarnation))
-        return wanted_repair(incarnation, self._since(item), reason, operation)
-
-    def _since(self, item: Item | None) -> float:
-        return self._clock.seconds() if item is None else float(fields(item)["since"])
+        since = self._clock.seconds() if item is None else fields(item)["since"]
+        return wanted_repair(incarnation, since, reason, operation)
 
 
 def _repair_of(item: Item) -> RepairWork:

@@ -73,7 +73,7 @@ class Catalog:
             writer, backoff, self._buckets, self._versions, self._commits, clock, draw_id
         )
         self._listings = Listings(items, self._versions)
-        self._blobs = Blobs(items, writer, backoff, clock, draw_id)
+        self._blobs = Blobs(items, writer, clock, draw_id)
         self._collection = Collection(items, writer, clock, draw_id)
         self._members = Members(items, writer, backoff, clock, draw_id)
         self._leases = Leases(items, writer, monotonic, draw_id)

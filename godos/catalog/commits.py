@@ -47,6 +47,8 @@ class Commits:
             row = await self._buckets.writable(bucket)
             at = ObjectKey(row.bucket, key)
             head = await self._versions.head(at)
+            if head is not None and head.version.reference == new.operation:
+                return head.version  # done before: by a call whose outcome was unknown
             check_condition(condition, key, head)
             version = successor(at, head, new, delete_marker)
             below = await self._null_below(at, head, version)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from godos.catalog.items import Absent, Action, Check, Condition, Delete, Put, RevIs, StateIs
+from godos.catalog.items import Absent, Action, Check, Delete, Put, RevIs, StateIs
 from godos.catalog.places import (
     ObjectKey,
     blob_place,
@@ -182,13 +182,6 @@ def referenced(new: NewVersion, now: float) -> list[Action]:
     return actions
 
 
-def wanted_repair(
-    incarnation: str,
-    since: float,
-    reason: str,
-    operation: str,
-    condition: Condition | None = None,
-) -> Put:
+def wanted_repair(incarnation: str, since: float, reason: str, operation: str) -> Put:
     """The repair row of a blob."""
-    repair = row(*repair_place(incarnation), operation, since=since, reason=reason)
-    return Put(repair, condition)
+    return Put(row(*repair_place(incarnation), operation, since=since, reason=reason))

@@ -659,6 +659,26 @@ class CatalogContract:
         listed = (await catalog.list_versions(bench.bucket)).versions
         assert [version.etag for version in listed] == ["null 2"]
 
+    @ensureDeferred
+    async def test_null_version_is_gone_for_good(self, catalog: Catalog) -> None:
+        """A version that gets the number of a removed null version is not taken for it."""
+        bench = await self.bench(catalog, ENABLED)
+        await catalog.commit(bench.bucket, "k", upload("1"))
+        bench = await bench.versioned(SUSPENDED)
+        await catalog.commit(bench.bucket, "k", upload("null"))
+        bench = await bench.versioned(ENABLED)
+        third = await catalog.commit(bench.bucket, "k", upload("3"))
+        await catalog.delete(bench.bucket, "k", NULL_VERSION)
+        await catalog.delete(bench.bucket, "k", third.version_id)
+        for etag in ("2 again", "3 again"):
+            await catalog.commit(bench.bucket, "k", upload(etag))
+        with pytest.raises(NoSuchVersion):
+            await catalog.version(bench.bucket, "k", NULL_VERSION)
+        bench = await bench.versioned(SUSPENDED)
+        await catalog.commit(bench.bucket, "k", upload("null again"))
+        listed = (await catalog.list_versions(bench.bucket)).versions
+        assert [v.etag for v in listed] == ["null again", "3 again", "2 again", "1"]
+
     # -- listings -----------------------------------------------------------------------
     KEYS = (
         "a",

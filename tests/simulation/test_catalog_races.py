@@ -22,7 +22,7 @@ from godos.model.errors import (
     NoSuchVersion,
     PreconditionFailed,
 )
-from godos.model.members import Cluster, Node
+from godos.model.members import Cluster, Node, NodeState
 from godos.model.names import new_id
 from godos.model.versions import (
     NULL_VERSION,
@@ -331,6 +331,71 @@ def test_removals_with_lost_answers(forgetful: bool) -> None:
             assert left == others
 
 
+def test_a_deletion_happens_once() -> None:
+    """An object that came because another was deleted is not deleted by the same request."""
+    for schedule in many_schedules(RANDOM, 40):
+        world = World(schedule, faults=2, forgetful=True)
+        now(world.plain.commit(world.bucket, "k", upload("0")))
+        deleted, put = world.play(
+            world.catalog("a").delete(world.bucket, "k"),
+            world.catalog("b").commit(world.bucket, "k", empty("new"), ONLY_NEW),
+        )
+        nothing_else([deleted], Deleted, CommitUnknown)
+        if isinstance(put, ObjectVersion):
+            assert world.head() == put, world.stage.told
+
+
+def test_a_lost_answer_is_no_refusal() -> None:
+    """A conditional deletion that may have happened is never answered as refused."""
+    for schedule in every_schedule(MOST):
+        world = World(schedule, faults=2, forgetful=True)
+        now(world.plain.commit(world.bucket, "k", upload("0")))
+        (end,) = world.play(world.catalog("a").delete(world.bucket, "k", None, if_match("0")))
+        nothing_else([end], Deleted, CommitUnknown)
+        if isinstance(end, Deleted):
+            assert world.head() is None
+
+
+def test_one_of_two_deletes() -> None:
+    """Of two deletions with the same `If-Match` at most one is told that it was its own."""
+    seen = set()
+    for schedule in many_schedules(RANDOM, 41):
+        world = World(schedule, faults=1, forgetful=True)
+        now(world.plain.commit(world.bucket, "k", upload("0")))
+        ends = world.play(
+            *(world.catalog(n).delete(world.bucket, "k", None, if_match("0")) for n in "ab")
+        )
+        nothing_else(ends, Deleted, NoSuchKey, CommitUnknown)
+        assert len(only(Deleted, ends)) <= 1, world.stage.told
+        assert only(Deleted, ends) or only(CommitUnknown, ends)
+        seen |= set(map(type, ends))
+    assert seen == {Deleted, NoSuchKey, CommitUnknown}
+
+
+def test_an_old_version_goes_only_under_its_condition() -> None:
+    """A version removed while a condition held was not there any more when it ceased to."""
+    for schedule in every_schedule(MOST):
+        world = World(schedule, ENABLED)
+        old = now(world.plain.commit(world.bucket, "k", upload("1")))
+        now(world.plain.commit(world.bucket, "k", upload("2")))
+
+        async def put_then_look(world: World = world, old: ObjectVersion = old) -> bool:
+            catalog = world.catalog("b")
+            await catalog.commit(world.bucket, "k", upload("3"))
+            try:
+                await catalog.version(world.bucket, "k", old.version_id)
+            except NoSuchVersion:
+                return False
+            return True
+
+        removed, was_there = world.play(
+            world.catalog("a").delete(world.bucket, "k", old.version_id, if_match("2")),
+            put_then_look(),
+        )
+        nothing_else([removed], Deleted, PreconditionFailed)
+        assert isinstance(removed, PreconditionFailed) == was_there
+
+
 # -- readers ------------------------------------------------------------------------------
 def test_a_version_is_found_on_its_way() -> None:
     """A version is found by its id while it goes down to the history and comes up again."""
@@ -508,6 +573,24 @@ def test_versioning_goes_on_under_writers(settle: float) -> None:
         if isinstance(enabled, tuple):
             left = {version.etag for version in world.versions()}
             assert {"a1", "a2"} <= left, world.stage.told
+
+
+@pytest.mark.parametrize("settle", [0.0, 10.0])
+def test_versioning_goes_on_under_a_deletion(settle: float) -> None:
+    """What is there once versioning is answered as on is only hidden by a deletion."""
+    for schedule in in_order(settle):
+        world = World(schedule, settle=settle)
+        now(world.plain.commit(world.bucket, "k", upload("0")))
+
+        async def enable_and_look(world: World = world) -> list[str]:
+            catalog = world.catalog("a")
+            bucket = await catalog.set_versioning("photos", ENABLED)
+            return [version.etag for version in (await catalog.list_versions(bucket)).versions]
+
+        seen, deleted = world.play(enable_and_look(), world.catalog("b").delete(world.bucket, "k"))
+        nothing_else([seen, deleted], list, Deleted, *([CommitUnknown] if settle else []))
+        assert set(seen) <= {version.etag for version in world.versions()}, world.stage.told
+        assert world.head() is None or isinstance(deleted, CommitUnknown)
 
 
 def test_a_deletion_that_stalls_is_undone() -> None:
@@ -741,17 +824,30 @@ def test_one_process_owns_a_node() -> None:
         assert standing in alive
 
 
+def test_a_failure_is_not_overlooked() -> None:
+    """A node that is marked as failed stays so, although another process claims it then."""
+    for schedule in every_schedule(MOST):
+        world = World(schedule)
+        claimed = now(world.plain.claim_node(node()))
+        failed = evolve(claimed, state=NodeState.FAILED, reason="fsync failed")
+        marked, again = world.play(
+            world.catalog("a").update_node(failed), world.catalog("b").claim_node(node())
+        )
+        standing = now(world.plain.node("node-a"))
+        assert standing == again
+        assert (standing.state is NodeState.FAILED) == (marked is not None)
+
+
 def test_one_takes_over_a_lease() -> None:
-    """Of two that see a lease idle, one gets it."""
+    """Of two that see a lease idle at the same time exactly one gets it."""
     for schedule in every_schedule(MOST):
         world = World(schedule)
         now(world.plain.try_lease("collect", "dead", 30))
-        rivals = [world.catalog(name) for name in "ab"]
-
-        async def wait_and_take(rival: Catalog, name: str) -> bool:
-            return await rival.try_lease("collect", name, 0.0)
-
-        ends = world.play(*(wait_and_take(r, n) for r, n in zip(rivals, "ab", strict=True)))
-        assert sorted(ends) in ([False, True], [True, True])
-        holders = [n for n in "ab" if now(world.plain.try_lease("collect", n, 1e9))]
-        assert len(holders) == 1
+        rivals = {name: world.catalog(name) for name in "ab"}
+        looks = world.play(*(rival.try_lease("collect", n, 30) for n, rival in rivals.items()))
+        assert looks == [False, False]
+        world.stage.clock.advance(30)
+        takes = world.play(*(rival.try_lease("collect", n, 30) for n, rival in rivals.items()))
+        assert sorted(takes) == [False, True]
+        holder = "ab"[takes.index(True)]
+        assert now(world.plain.try_lease("collect", holder, 30))

@@ -70,6 +70,18 @@ class BucketTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertIs(Versioning.ENABLED, self.successResultOf(changing).versioning)
 
+    def test_deletion_by_old_settings(self) -> None:
+        """A server that does not know yet that versioning went on deletes rightly all the same."""
+        self.successResultOf(self.two.bucket("photos"))
+        self.one.set_versioning("photos", Versioning.ENABLED)
+        made = self.successResultOf(self.one.commit(self.bucket, "k", empty("1")))
+        self.assertFalse(made.is_null)
+        deleted = self.successResultOf(self.two.delete(self.bucket, "k"))
+        self.assertTrue(deleted.is_delete_marker)
+        self.failureResultOf(self.one.head(self.bucket, "k"), NoSuchKey)
+        kept = self.successResultOf(self.one.version(self.bucket, "k", made.version_id))
+        self.assertEqual("1", kept.etag)
+
     def test_commits_check_nothing(self) -> None:
         """Commits leave the bucket's row alone, so that they cost less and never wait for it."""
         self.successResultOf(self.one.commit(self.bucket, "k", empty()))
