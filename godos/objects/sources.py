@@ -7,7 +7,7 @@ A "no" from a node only moves the search on; that nobody has the bytes is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, TimeoutError
@@ -27,7 +27,7 @@ from godos.model.errors import (
     NoSuchFragment,
     WrongNode,
 )
-from godos.model.locating import ILocator
+from godos.model.locating import ILocator, Located
 from godos.model.names import FragmentName
 from godos.objects.blob_rows import BlobRows
 
@@ -72,6 +72,7 @@ class BlobRead:
         self._tried: set[Placed] = set()
         self._located = False
         self._elsewhere: list[Placed] = []  # what was found outside the layout
+        self._lacking: set[Placed] = set()  # what its node said it does not have
         self._troubles: list[str] = []
 
     async def read(self) -> bytes:
@@ -164,6 +165,8 @@ class BlobRead:
             self._sources.members.suspect(placed.node)
         if placed in self._elsewhere:
             self._sources.locator.forget(self._blob.incarnation)
+        if isinstance(error, NoSuchFragment):
+            self._lacking.add(placed)
         if isinstance(error, FragmentDamaged | NoSuchFragment):
             reason = f"{type(error).__name__} on node {placed.node}"
             work = self._sources.catalog.want_repair(self._blob.incarnation, reason)
@@ -187,11 +190,19 @@ class BlobRead:
         if newer is not None and newer.layout != self._blob.layout:
             self._blob, self._located = newer, False
             return
-        found = await self._sources.locator.locate([self._blob.incarnation])
-        located = found[self._blob.incarnation]
+        located, placed = await self._holders()
+        if self._lacking.intersection(placed):  # it was remembered, and is true no more
+            self._sources.locator.forget(self._blob.incarnation)
+            located, placed = await self._holders()
         if located.silent:
             self._troubles.append("no answer from " + ", ".join(located.silent))
-        self._elsewhere += [
+        self._elsewhere += placed
+
+    async def _holders(self) -> tuple[Located, Sequence[Placed]]:
+        """What locate answers, and where the fragments are by that."""
+        found = await self._sources.locator.locate([self._blob.incarnation])
+        located = found[self._blob.incarnation]
+        return located, [
             Placed(index, holder.node) for holder in located.holders for index in holder.indexes
         ]
 

@@ -96,11 +96,12 @@ class Cluster:
 
 @implementer(ILocator)
 class AskAll:
-    """Asks the stores directly; counts how often."""
+    """Asks the stores directly, unless the answer is in `known`; counts how often."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self.asked = 0
+        self.known: dict[str, Located] = {}
         self.forgotten: list[str] = []
 
     def locate(self, incarnations: Sequence[str]) -> Deferred[Mapping[str, Located]]:
@@ -113,11 +114,13 @@ class AskAll:
                 indexes = tuple(sorted(n.index for n in kept if n.incarnation == incarnation))
                 if indexes:
                     holders.append(Holder(node.id, node.address, indexes))
-            found[incarnation] = Located(tuple(holders), complete=True)
+            located = Located(tuple(holders), complete=True)
+            found[incarnation] = self.known.get(incarnation, located)
         return succeed(found)
 
     def forget(self, incarnation: str) -> None:
         self.forgotten.append(incarnation)
+        self.known.pop(incarnation, None)
 
 
 class Store:

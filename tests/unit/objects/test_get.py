@@ -19,6 +19,7 @@ from godos.model.errors import (
     NoSuchVersion,
     NotModified,
 )
+from godos.model.locating import Holder, Located
 from godos.model.members import Node
 from godos.model.names import FragmentName
 from godos.model.objects import ByteRange, GetRequest, PutRequest, ReadCondition
@@ -188,6 +189,22 @@ def test_a_wrong_hint_is_not_kept() -> None:
     with pytest.raises(BytesNotFound):
         get(store)
     assert store.locator.forgotten == [version.incarnation]
+
+
+def test_a_no_is_believed_more_than_a_remembered_yes() -> None:
+    """A file that moved, and moved back, is found although locate remembers where it was."""
+    store, version = stored(1)
+    node, name = holder(store, version)
+    other = MemoryFragments("f" * 32)
+    store.cluster.stores[other.node_id] = other
+    store.cluster.rows[other.node_id] = Node(other.node_id, "b", "127.0.0.1:9", "z9", 1000, 1000)
+    other.fragments[name] = node.fragments.pop(name)
+    assert whole(get(store)) == DATA
+    node.fragments[name] = other.fragments.pop(name)
+    where_it_was = Holder(other.node_id, "127.0.0.1:9", (name.index,))
+    store.locator.known[name.incarnation] = Located((where_it_was,), complete=True)
+    assert whole(get(store)) == DATA
+    assert store.locator.forgotten == [name.incarnation]
 
 
 def test_lost_bytes_are_a_503_and_the_row_stays() -> None:
