@@ -63,7 +63,8 @@ class ServerGate:
     def _note(self, exchange: IExchange, error: GodosError) -> None:
         """Log what no answer tells anybody, or what somebody should look at."""
         if isinstance(error, SignatureRefused):
-            level = LogLevel.info if error.code == "BootUnknown" else LogLevel.warn
+            # a sender asks so once when either of the two was started anew
+            level = LogLevel.debug if error.code == "BootUnknown" else LogLevel.warn
         elif exchange.started:
             level = LogLevel.info if isinstance(error, IncompleteBody) else LogLevel.warn
         else:
@@ -94,8 +95,8 @@ class ServerGate:
 def _logged(exchange: IExchange, error: GodosError | None = None) -> dict[str, Any]:
     return {
         "error": error,
-        "method": exchange.method,
-        "target": exchange.target,
+        "method": exchange.method.decode("ascii", "backslashreplace"),
+        "target": exchange.target.decode("ascii", "backslashreplace"),
         "peer": exchange.peer,
         "request_id": exchange.request_id,
     }
