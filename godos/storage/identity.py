@@ -167,6 +167,7 @@ def found_directory(
     for folder in _OURS:
         if folder not in names:
             files.make_directory(f"{layout.root}/{folder}")
+    files.sync_directory(layout.root)
     identity = Identity(new_id(), cluster)
     write_identity(files, layout, identity)
     return identity

@@ -29,6 +29,8 @@ CREATE TABLE fragment(
 CREATE TABLE tombstone(
     name BLOB, killed INTEGER, sequence INTEGER, volume INTEGER,
     PRIMARY KEY(name, killed)) WITHOUT ROWID;
+CREATE TABLE owed(
+    name BLOB, volume INTEGER, offset INTEGER, head INTEGER, length INTEGER, sequence INTEGER);
 CREATE INDEX tombstone_volume ON tombstone(volume);
 """
 _FIND = "SELECT volume, offset, head, length, sequence FROM fragment WHERE name = ?"
@@ -207,6 +209,18 @@ class Index:
             (volume_id, key, killed),
         )
 
+    def owed(self) -> list[tuple[bytes, Place]]:
+        """Records that newer ones have replaced, and that need a tombstone yet."""
+        rows = self._writer.execute("SELECT * FROM owed")
+        return [(key, Place(*place)) for key, *place in rows]
+
+    def set_owed(self, rows: Iterable[tuple[bytes, Place]]) -> None:
+        """Note which records need a tombstone."""
+        self._writer.execute("DELETE FROM owed")
+        self._writer.executemany(
+            "INSERT INTO owed VALUES(?, ?, ?, ?, ?, ?)", [(key, *place) for key, place in rows]
+        )
+
     def forget_volume(self, volume_id: int, fragments: bool = True) -> None:
         """
         Delete all that is known of a volume.
@@ -216,6 +230,7 @@ class Index:
         if fragments:
             self._writer.execute("DELETE FROM fragment WHERE volume = ?", (volume_id,))
         self._writer.execute("DELETE FROM tombstone WHERE volume = ?", (volume_id,))
+        self._writer.execute("DELETE FROM owed WHERE volume = ?", (volume_id,))
         self._writer.execute("DELETE FROM volume WHERE id = ?", (volume_id,))
 
     def save_volume(self, volume: Volume) -> None:

@@ -30,6 +30,7 @@ class Ledger:
         self._recent: dict[bytes, Place | None] = {}  # None: removed
         self._tombstones: dict[tuple[bytes, int], Tombstone] = {}
         self._touched: dict[int, Volume] = {}
+        self._owed_noted = True  # the index has `owed` as it is
         self.owed: dict[tuple[bytes, int], Place] = {}
 
     # -- any thread ---------------------------------------------------------------------
@@ -55,14 +56,18 @@ class Ledger:
         return sorted(names)[:limit]
 
     # -- the writer ---------------------------------------------------------------------
+    def load(self) -> None:
+        """Take over what the index knows, once it has forgotten the volumes that are gone."""
+        self.owed = {(key, place.sequence): place for key, place in self._index.owed()}
+
     @property
     def waiting(self) -> int:
         """Changes that the index does not have yet."""
         return len(self._recent) + len(self._tombstones) + len(self._touched)
 
     def standing(self, key: bytes) -> list[Place]:
-        """All records of that fragment that no tombstone removes: one, or none, or two."""
-        found: list[Place] = []
+        """All records of that fragment that no tombstone removes: one, or none, or more."""
+        found = [place for (name, _), place in self.owed.items() if name == key]
         recent = self._recent.get(key)
         if recent is not None:
             found.append(recent)
@@ -100,10 +105,11 @@ class Ledger:
         known = self._killed(key, killed)
         standing = self.standing(key)
         self._tombstones[key, killed] = tombstone
+        if self.owed.pop((key, killed), None) is not None:
+            self._owed_noted = False
         if known:
             return
-        owed = self.owed.pop((key, killed), None)
-        for place in [*standing, *([owed] if owed else [])]:
+        for place in standing:
             if place.sequence == killed:
                 self._count(place, -1)
                 break
@@ -113,6 +119,7 @@ class Ledger:
 
     def _owe(self, key: bytes, place: Place) -> None:
         self.owed[key, place.sequence] = place
+        self._owed_noted = False
 
     def touch(self, volume: Volume) -> None:
         """What the volume says of itself changed."""
@@ -123,17 +130,19 @@ class Ledger:
         if not self.waiting:
             return
         recent, tombstones, touched = self._recent, self._tombstones, self._touched
-        replaced: list[tuple[bytes, Place]] = []
+        owed = dict(self.owed)
         with self._index.transaction:
             self._index.add_tombstones(tombstones.values())
             self._index.remove(key for key, place in recent.items() if place is None)
             rows = [(key, place) for key, place in recent.items() if place is not None]
             if not self._index.add(rows):
-                replaced = self._replace(rows)
+                for key, place in self._replace(rows):
+                    owed[key, place.sequence] = place
+            if not self._owed_noted or owed != self.owed:
+                self._index.set_owed((key, place) for (key, _), place in owed.items())
             for volume in touched.values():
                 self._index.save_volume(volume)
-        for key, place in replaced:
-            self._owe(key, place)
+        self.owed, self._owed_noted = owed, True
         self._recent, self._tombstones, self._touched = {}, {}, {}
 
     def move(self, volume: Volume, records: Sequence[Record], sources: Container[int]) -> None:

@@ -88,6 +88,7 @@ class Recovery:
         known = {(volume.number, volume.salt): volume for volume in self.index.volumes()}
         next_id = max((volume.id for volume in known.values()), default=0) + 1
         volumes = self._shelve(found, known, next_id)
+        self.ledger.load()
         for volume in volumes:
             self._replay(volume)
         self.ledger.flush()
