@@ -169,6 +169,7 @@ def test_story_is_long_enough(moments: list[Moment]) -> None:
         "sync_directory",
         "unlink",
         "truncate",
+        "group",
         "end",
     }
     assert len(moments) > 200
