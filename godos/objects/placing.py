@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 
 from godos.cluster.members import IMembers
 from godos.deferreds import deferred
-from godos.model.errors import NodeFailed, NodeUnreachable, NotEnoughNodes, WrongNode
-from godos.model.members import Node
+from godos.model.errors import NodeFailed, NodeFull, NodeUnreachable, NotEnoughNodes, WrongNode
+from godos.model.members import Node, NodeState
 from godos.model.names import FragmentName, new_id
 from godos.model.policy import Policy
 from godos.protocol import placement, quorum
@@ -66,7 +66,8 @@ class Placer:
         Draw an incarnation and choose its nodes.
 
         Raises:
-            NotEnoughNodes: a durable write is not possible now.
+            NodeFull: disks that are full keep a durable write from being possible.
+            NotEnoughNodes: so do nodes that are not there, or take nothing new.
         """
         registered = self._members.registered()
         text = self._policy()
@@ -80,9 +81,12 @@ class Placer:
         nodes = placement.candidates(incarnation, live)
         required = quorum.required(policy, len(nodes))
         if len(nodes) < required:
-            raise NotEnoughNodes(
-                f"{policy} needs {required} nodes for a durable write; of {len(registered)} "
-                f"registered {len(live)} are alive, and {len(nodes)} of them take new data"
+            full = sum(node.state is NodeState.UP and placement.is_full(node) for node in live)
+            error = NodeFull if len(nodes) + full >= required else NotEnoughNodes
+            raise error(
+                f"the policy {policy} needs {required} nodes for a durable write; of "
+                f"{len(registered)} registered {len(live)} are alive, {full} of these have full "
+                f"disks, and {len(nodes)} take new data"
             )
         return Plan(policy, tuple(nodes), required, incarnation)
 

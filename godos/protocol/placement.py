@@ -37,8 +37,12 @@ def rank(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
 
 def takes_new(node: Node) -> bool:
     """Whether new fragments may be placed on `node`."""
-    used = node.capacity - node.free
-    return node.state is NodeState.UP and used < node.capacity * FULLEST
+    return node.state is NodeState.UP and not is_full(node)
+
+
+def is_full(node: Node) -> bool:
+    """Whether its disk is fuller than `FULLEST`, as far as its last beat told."""
+    return node.capacity - node.free >= node.capacity * FULLEST
 
 
 def candidates(incarnation: str, nodes: Iterable[Node]) -> list[Node]:

@@ -77,9 +77,9 @@ class FanOut:
         """
         if len(self.targets) >= wanted:
             return
-        for failure in self.dropped.values():
+        for node, failure in sorted(self.dropped.items()):
             if isinstance(failure.value, NodeFull):
-                raise failure.value
+                raise NodeFull(f"node {node}: {failure.value}")
         reasons = "; ".join(f"{node}: {why.value}" for node, why in sorted(self.dropped.items()))
         raise NotEnoughNodes(
             f"a durable write needs {wanted} nodes, and {len(self.targets)} took part"

@@ -51,6 +51,7 @@ class VerbNotAllowed(GodosError):
 INTERNAL = (500, "InternalError")
 UNAVAILABLE = (503, "ServiceUnavailable")
 BUSY = (503, "SlowDown")
+FULL = (507, "InsufficientStorage")  # not 503, at which clients send the body again and again
 
 # A subclass that is not listed is answered like its nearest listed ancestor.
 ANSWERS: Mapping[type[GodosError], tuple[int, str]] = {
@@ -84,6 +85,7 @@ ANSWERS: Mapping[type[GodosError], tuple[int, str]] = {
     model.AccessDenied: (403, "AccessDenied"),
     model.Unavailable: UNAVAILABLE,
     model.NotEnoughNodes: BUSY,
+    model.NodeFull: FULL,
     model.Conflict: BUSY,
     # A missing or damaged fragment never means a missing object.
     model.NoSuchFragment: UNAVAILABLE,
@@ -100,6 +102,7 @@ ADVICE: Mapping[str, str] = {
     "BucketAlreadyOwnedByYou": "It is yours: go on and use it.",
     "BucketNotEmpty": "Delete its objects, and all their versions, first.",
     "EntityTooLarge": "Nothing was stored. Send less.",
+    "InsufficientStorage": "Nothing was changed. It needs a larger disk, or one more.",
     "IncompleteBody": "Nothing was stored. Send the whole body again.",
     "InternalError": "This is a fault of the server. Give its operator the request id, "
     "under which its log has the details.",
@@ -173,6 +176,6 @@ def error_headers(error: GodosError) -> list[tuple[bytes, bytes]]:
             return [(b"Allow", error.allow.encode())]
         case model.MethodNotAllowed():  # the version asked for is a delete marker
             return [(b"Allow", b"DELETE"), (b"x-amz-delete-marker", b"true")]
-        case model.Unavailable():
+        case model.Unavailable() if not isinstance(error, model.NodeFull):
             return [(b"Retry-After", b"1")]
     return []

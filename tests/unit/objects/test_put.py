@@ -6,6 +6,7 @@ from hashlib import md5, sha256
 from typing import Any
 
 import pytest
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -239,6 +240,18 @@ def test_the_only_node_is_full(breaks: str, data: bytes) -> None:
     with pytest.raises(NoSuchKey):
         now(store.objects.head("objects", "k", GetRequest()))
     assert store.fragments == 0
+
+
+def test_nodes_known_to_be_full() -> None:
+    """The body is not asked for, and the client learns why."""
+    store = Store(3)
+    for node in store.nodes[:2]:
+        row = store.cluster.rows[node.node_id]
+        store.cluster.rows[node.node_id] = evolve(row, free=row.capacity // 50)
+    body = Body(LARGE)
+    with pytest.raises(NodeFull, match="2 of these have full disks"):
+        now(put(store, body))
+    assert not body.asked_for
 
 
 def test_too_few_nodes_finish() -> None:

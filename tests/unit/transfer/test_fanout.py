@@ -69,7 +69,7 @@ class FanOutTests(SynchronousTestCase):
         self.work["a"].errback(NodeFull("full"))
         self.work["b"].errback(NodeUnreachable("gone"))
         self.work["c"].callback(None)
-        with self.assertRaises(NodeFull):
+        with self.assertRaisesRegex(NodeFull, "node a: full"):
             self.fan.require(2)
 
     def test_a_bug_in_a_node_is_logged_with_its_traceback(self) -> None:

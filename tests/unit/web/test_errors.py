@@ -137,6 +137,14 @@ def test_a_reason_is_told() -> None:
     assert (b"Retry-After", b"1") in answer.headers
 
 
+def test_a_full_store_is_not_worth_another_try() -> None:
+    """It is a 507 without Retry-After, so that clients do not send the body again and again."""
+    answer = refusal(FakeExchange("PUT", "/a"), model.NodeFull("the disk has no room"))
+    assert answer.status == 507
+    assert b"InsufficientStorage" in answer.body
+    assert "Retry-After" not in str(answer.headers)
+
+
 @pytest.mark.parametrize(
     ("error", "header"),
     [
