@@ -12,6 +12,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from godos.catalog.items import Action, ConditionFailed, IItemStore, Item
 from godos.model.errors import CatalogUnavailable, CommitUnknown, Conflict
@@ -72,6 +73,8 @@ class Backoff:
 class Writer:
     """The way of all writes of the catalog."""
 
+    _log = Logger()
+
     def __init__(
         self,
         items: IItemStore,
@@ -105,9 +108,10 @@ class Writer:
                 return None
             except ConditionFailed as refused:
                 return Refusal(refused.standing, resent=sent > 0)
-            except (CatalogUnavailable, TimeoutError):
+            except (CatalogUnavailable, TimeoutError) as error:
                 sent += 1
                 if self._monotonic() >= until:
+                    self._log.error("a write got no definite answer: {error}", error=error)
                     break
             await self._backoff.pause(sent)
         return Refusal(resent=sent > 0, settled=sent == 0)
