@@ -12,11 +12,16 @@ WINDOW = 16384  # counts behind a session's highest that may still arrive
 
 @define
 class _Session:
-    """`seen` has bit n set when count `highest - n` has arrived."""
+    """
+    `seen` has bit n set when count `highest - n` has arrived.
+
+    What was signed up to `floor` may have arrived before the session was forgotten once.
+    """
 
     highest: int
     seen: int
     newest: float
+    floor: float
 
     def accept(self, count: int) -> bool:
         ahead = count - self.highest
@@ -63,6 +68,8 @@ class ReplayMemory:
         known = self._sessions.get(session)
         if known is None:
             return self._first_of(session, count, signed, now)
+        if signed <= known.floor:
+            return False
         self._sessions.move_to_end(session)
         known.newest = max(known.newest, signed)
         return known.accept(count)
@@ -71,7 +78,7 @@ class ReplayMemory:
         self._make_room(now)
         if signed <= self._floor:
             return False  # may be of a session that was forgotten to make room
-        self._sessions[session] = _Session(count, 1, signed)
+        self._sessions[session] = _Session(count, 1, signed, self._floor)
         return True
 
     def _make_room(self, now: float) -> None:

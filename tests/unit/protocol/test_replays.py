@@ -75,6 +75,14 @@ class ReplayTests(SynchronousTestCase):
         self.assertFalse(self.first(A, 1, signed=1000.0))
         self.assertTrue(self.first(A, 2, signed=1003.0))
 
+    def test_a_sender_that_comes_back_brings_no_replay(self) -> None:
+        """What a sender signed before it was forgotten stays refused when it is known again."""
+        self.first(A, 1, signed=1000.0)
+        self.first(B, 1, signed=1001.0)
+        self.first(C, 1, signed=1002.0)
+        self.assertTrue(self.first(A, 2, signed=1003.0))
+        self.assertFalse(self.first(A, 1, signed=1000.0))
+
     @settings(deadline=None)
     @given(
         st.lists(
