@@ -20,6 +20,11 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
         _unmount(folder)
 
 
+def enlarge(folder: Path, mebibytes: int) -> None:
+    """Give a `small_disk` more room."""
+    _mount("-o", f"remount,size={mebibytes}m", str(folder))
+
+
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
     """Let nobody write to `folder`."""
