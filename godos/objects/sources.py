@@ -69,6 +69,7 @@ class BlobRead:
         self._stop = stop
         self._reader: Any = None
         self._placed: Placed | None = None  # what `_reader` reads
+        self._opened = start  # where it began
         self._tried: set[Placed] = set()
         self._located = False
         self._elsewhere: list[Placed] = []  # what was found outside the layout
@@ -144,7 +145,7 @@ class BlobRead:
             await reader.close()
             self._trouble(placed, "its fragment belongs to other bytes")
             return False
-        self._reader, self._placed = reader, placed
+        self._reader, self._placed, self._opened = reader, placed, self._position
         return True
 
     def _is_ours(self, header: FragmentHeader) -> bool:
@@ -155,7 +156,11 @@ class BlobRead:
         placed = self._placed
         assert placed is not None
         await self.close()
-        self._note(placed, error)
+        if isinstance(error, NodeUnreachable) and self._position > self._opened:
+            # It is gone, or met damage after its answer had begun: asked again it tells which.
+            await self._try(placed)
+        else:
+            self._note(placed, error)
 
     # -- what troubles teach -----------------------------------------------------------------
     def _note(self, placed: Placed, error: Exception) -> None:

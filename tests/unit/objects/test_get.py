@@ -119,11 +119,34 @@ def test_a_node_that_dies_in_mid_object() -> None:
     node, _ = holder(store, version)
     read = get(store)
     first = now(read.read())
-    opened = store.cluster.stores[node.node_id]
-    reader = read._rest._reader
-    reader.read = lambda: fail(NodeUnreachable("gone"))
+    node.broken = NodeUnreachable("gone")
     assert first + whole(read) == DATA
-    assert opened.node_id in store.cluster.dead
+    assert node.node_id in store.cluster.dead
+
+
+def test_a_connection_that_breaks_in_mid_object() -> None:
+    """The node is not blamed for it: it goes on at the very byte."""
+    store, version = stored()
+    node, _ = holder(store, version)
+    read = get(store)
+    first = now(read.read())
+    read._rest._reader.read = lambda: fail(NodeUnreachable("the connection broke"))
+    assert first + whole(read) == DATA
+    assert read._rest._placed.node == node.node_id
+    assert not store.cluster.dead
+
+
+def test_a_node_that_breaks_off_because_of_damage() -> None:
+    """Asked again it says so: the bytes come from another, and repair is asked for."""
+    store, version = stored()
+    node, name = holder(store, version)
+    read = get(store)
+    first = now(read.read())
+    node.damage(name, len(first))
+    read._rest._reader.read = lambda: fail(NodeUnreachable("the connection broke"))
+    assert first + whole(read) == DATA
+    assert [work.incarnation for work in now(store.catalog.repairs())] == [version.incarnation]
+    assert not store.cluster.dead
 
 
 def test_a_node_that_hangs_in_mid_object() -> None:
