@@ -77,7 +77,8 @@ class BlockFile:
         bad = first_bad_block(name, first, data, self._checks)
         if bad is not None or len(data) != end - offset:
             self._counters.damaged += 1
-            raise FragmentDamaged(f"block {first if bad is None else bad} of fragment {name}")
+            block = first if bad is None else bad
+            raise FragmentDamaged(f"fragment {name} fails the check of its block {block}")
         return data if (start, stop) == (offset, end) else data[start - offset : stop - offset]
 
     def check(self, start: int, stop: int) -> None:
