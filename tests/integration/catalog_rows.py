@@ -43,8 +43,13 @@ def head(state: str, key: str) -> Item:
 
 def layout(state: str, key: str) -> set[str]:
     """The ids of the nodes that the catalog believes to have an object's bytes."""
+    return set(holders(state, key))
+
+
+def holders(state: str, key: str) -> list[str]:
+    """The same, in the order in which a reader asks them."""
     (blob,) = rows(state, f"B#{incarnation(state, key)}")
-    return {node for _, node in blob.data["layout"]}
+    return [node for _, node in blob.data["layout"]]
 
 
 def incarnation(state: str, key: str) -> str:
