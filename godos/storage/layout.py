@@ -38,6 +38,10 @@ class Layout:
         return f"{self.root}/failed.json"
 
     @property
+    def proof(self) -> str:
+        return f"{self.root}/checked.json"
+
+    @property
     def index(self) -> str:
         return f"{self.root}/index.sqlite"
 
