@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from godos.model.fragments import SMALL
 from godos.model.names import FragmentName
@@ -208,3 +208,23 @@ def test_power_cut_during_restart(moments: list[Moment]) -> None:
             again = random.choice([*during, picture])
             after = again.after_power_cut(random, again.database)
             live_on(restarted(after, moment.promised), moment.promised, Names(8))
+
+
+def test_power_cut_after_kill(moments: list[Moment]) -> None:
+    """
+    What a killed process left visible and not durable is made durable before anything
+    that is promised afterwards relies on it.
+    """
+    random = Random(4)
+    for moment in moments:
+        node = restarted(moment.picture, moment.promised)
+        node.audit(moment.promised)
+        names = Names(9)
+        node.put(names.small())
+        node.upload(*names.large())
+        after = node.disk.picture().after_power_cut(random, None)
+        promised = evolve(
+            node.promises(), unsure=moment.promised.unsure, dropped=moment.promised.dropped
+        )
+        node.disk.unplug()
+        live_on(restarted(after, promised), promised, Names(8))

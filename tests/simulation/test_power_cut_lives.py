@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from godos.model.fragments import SMALL
 from godos.model.names import FragmentName
+from godos.storage import compaction
 from tests.simulation.disk import Picture, SimulatedDisk
 from tests.simulation.node import Node, Promises
 
@@ -70,7 +71,7 @@ class Life:
     # -- what may happen ----------------------------------------------------------------
     def new(self) -> tuple[FragmentName, bytes]:
         name = FragmentName(self.random.randbytes(16).hex(), self.random.randrange(3))
-        size = self.random.choice((self.random.randrange(300), self.random.randrange(6000)))
+        size = self.random.choice((100, 100, 2000, self.random.randrange(6000)))  # alike: they fit
         return name, self.random.randbytes(size)
 
     def some(self, most: int = 5) -> list[FragmentName]:
@@ -87,6 +88,12 @@ class Life:
     def put_again(self) -> None:
         small = [name for name in self.some() if len(self.node.kept[name]) <= SMALL]
         self.node.put(*((name, self.node.kept[name]) for name in small))
+
+    def put_twice(self) -> None:
+        news = [self.new() for _ in range(2)]
+        self.node.put(*news)
+        self.node.put(*news)
+        self.node.remove(news[0][0])
 
     def put_back(self) -> None:
         dropped = sorted(self.node.dropped)
@@ -128,7 +135,14 @@ class Life:
 
     def do_something(self) -> None:
         often: list[Callable[[], None]] = [self.put, self.exchange, self.remove, self.put_again]
-        seldom = [self.put_back, self.remove_many, self.put_many, self.flush, self.idle]
+        seldom = [
+            self.put_back,
+            self.put_twice,
+            self.remove_many,
+            self.put_many,
+            self.flush,
+            self.idle,
+        ]
         step = self.random.choice([*often * 3, *seldom * 2, self.compact, self.restart])
         if self.random.random() < 0.02:
             step = self.upload
@@ -153,8 +167,9 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_life(seed: int) -> None:
+def test_life(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a node does and whenever it fails, it keeps what it promised."""
+    monkeypatch.setattr(compaction, "_MOVES", 5)  # several steps, between which it may fail
     life = Life(Random(seed))
     try:
         life.begin()
