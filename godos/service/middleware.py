@@ -18,7 +18,7 @@ from godos.cluster.ways import DirectWay, IWay
 from godos.deferreds import WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress
 from godos.model.catalog import ICatalog
-from godos.model.errors import GodosError, NoSuchBucket, NoSuchKey
+from godos.model.errors import GodosError, NoSuchBucket, NoSuchKey, Unavailable
 from godos.model.members import ApiServer, Cluster
 from godos.model.names import new_id
 from godos.service.identity import FIRST_BUCKET
@@ -139,10 +139,17 @@ async def _sweep(orphans: Any) -> None:
 
 @deferred
 async def find_object(catalog: ICatalog, members: Members, name: str) -> str | None:
-    """For the ancestor's questions: the address of an API server that serves `objects/<name>`."""
+    """
+    For the ancestor's questions: the address of an API server that serves `objects/<name>`.
+
+    Fails:
+        Unavailable: no API server is known, which the next time may be otherwise.
+    """
     try:
         await catalog.head(await catalog.bucket(FIRST_BUCKET), name)
     except (NoSuchBucket, NoSuchKey):
         return None
     apis = members.apis()
-    return apis[hash(name) % len(apis)].address if apis else None
+    if not apis:
+        raise Unavailable("no API server is alive, as far as this one has heard")
+    return apis[hash(name) % len(apis)].address
