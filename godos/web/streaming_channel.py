@@ -81,11 +81,11 @@ class StreamingChannel(PatientChannel):
         self.deaf = True
         self.wait_for(Awaits.NOTHING)
         self.sending.lose(IncompleteBody("the client went away"))
-        self.site.channel_lost(self)
         super().connectionLost(reason)
         self.requests.clear()
         self._held = self._draining = None
         self.sending.tell()
+        self.site.channel_lost(self)  # last: who waits for quiet finds all handlers ended
 
     def retire(self) -> None:
         """Close: at once when no request runs, else after its answer."""
