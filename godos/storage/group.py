@@ -33,35 +33,11 @@ class IWriter(Protocol):
     def submit(self, request: Request) -> Deferred[Any]:
         """Have it done.  In the reactor's thread."""
 
-    def close(self) -> None:
-        """Do what was submitted, and close the log.  Blocks; idempotent."""
-
-
-class WriterAtOnce:
-    """Does each request when it is submitted, in the caller's thread: for tests."""
-
-    def __init__(self, log: VolumeLog) -> None:
-        self._log = log
-        self._closed = False
-
-    def submit(self, request: Request) -> Deferred[Any]:
-        """Have it done."""
-        if self._closed:
-            return fail(Unavailable("the node is stopping"))
-        self._log.commit([request])
-        self._log.settle()
-        request.answer()
-        return request.done
-
-    def idle(self) -> None:
-        """As if nothing had been submitted for a while."""
-        self._log.idle()
+    def end(self) -> None:
+        """Take no more requests.  In the reactor's thread."""
 
     def close(self) -> None:
-        """Close the log."""
-        if not self._closed:
-            self._closed = True
-            self._log.close()
+        """Do what was submitted, and close the log.  Blocks; after `end`."""
 
 
 class WriterThread:
@@ -80,21 +56,26 @@ class WriterThread:
         self._waiting: deque[Request] = deque()
         self._wanted = 1  # requests at which the thread is to wake
         self._wake = Event()
-        self._closing = False
+        self._ended = False  # no request is taken any more
+        self._closing = False  # the thread ends when it has done all
         self._thread = Thread(target=self._run, name=name, daemon=False)
         self._thread.start()
 
     def submit(self, request: Request) -> Deferred[Any]:
         """Have it done with the next group."""
-        if self._closing:
+        if self._ended:
             return fail(Unavailable("the node is stopping"))
         self._waiting.append(request)
         if len(self._waiting) >= self._wanted:
             self._wake.set()
         return request.done
 
+    def end(self) -> None:
+        """Take no more requests.  In the reactor's thread, as `submit`."""
+        self._ended = True
+
     def close(self) -> None:
-        """Do what was submitted, close the log, and end the thread.  Blocks."""
+        """Do what was submitted, close the log, and end the thread.  Blocks; after `end`."""
         self._closing = True
         self._wake.set()
         self._thread.join()

@@ -118,6 +118,11 @@ class Recovery:
             volumes.append(volume)
         with self.index.transaction:
             for gone in known.values():
+                self.log.info(
+                    "volume {number} of {path} is not there as the index knew it",
+                    number=gone.number,
+                    path=self.layout.root,
+                )
                 self.index.forget_volume(gone.id)
         return volumes
 

@@ -265,6 +265,7 @@ class DiskFragmentStore:
         if not self._closed:
             self._closed = True
             await self._parts.compactor.stop()
+            self._parts.writer.end()
             await self._parts.in_thread(self._parts.release)
 
     def _check(self) -> None:

@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from godos.model.errors import NoSuchFragment, Unavailable
 from godos.model.names import FragmentName
-from godos.storage.background import AtOnce
 from godos.storage.log import VolumeLog
 from godos.storage.opening import Machinery, Wanted, open_store
 from godos.storage.requests import Request
@@ -34,6 +33,17 @@ def now(deferred: Deferred[T]) -> T:
         results[0].raiseException()
     result: T = results[0]
     return result
+
+
+class AtOnce:
+    """Does background work in the caller's thread."""
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do `work`."""
+        work()
+
+    def wait(self) -> None:
+        """Nothing is ever left."""
 
 
 class CrankedWriter:
@@ -71,11 +81,13 @@ class CrankedWriter:
         for request in waiting:
             request.answer()
 
+    def end(self) -> None:
+        """Take no more requests."""
+        self._closed = True
+
     def close(self) -> None:
         """Close the log."""
-        if not self._closed:
-            self._closed = True
-            self.log.close()
+        self.log.close()
 
 
 @frozen
