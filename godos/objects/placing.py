@@ -76,7 +76,7 @@ class Placer:
             if text == AUTO
             else Policy.parse(text)
         )
-        live = self._members.live()
+        live = [node for node in self._members.live() if self._members.fragments(node.id)]
         incarnation = new_id()
         nodes = placement.candidates(incarnation, live)
         required = quorum.required(policy, len(nodes))
@@ -98,13 +98,15 @@ class Placer:
         Answers a fan-out of those that did it.  May be fewer than required: see
         `FanOut.require`.
         """
-        spare, missing = list(plan.nodes), list(range(plan.policy.width))
+        stores = [(node.id, self._members.fragments(node.id)) for node in plan.nodes]
+        spare = [(node, store) for node, store in stores if store]  # the others left since
+        missing = list(range(plan.policy.width))
         done = FanOut({}, plan.required, self._clock)
         while missing and spare:
             chosen, spare = spare[: len(missing)], spare[len(missing) :]
             targets = {
-                node.id: Target(index, self._members.fragments(node.id))
-                for index, node in zip(missing, chosen, strict=False)
+                node: Target(index, store)
+                for index, (node, store) in zip(missing, chosen, strict=False)
             }
             enough = max(1, plan.required - len(done.targets))
             fan = FanOut(targets, enough, self._clock)

@@ -7,9 +7,10 @@ removed again.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from godos.deferreds import Background, InThread, deferred
@@ -18,8 +19,10 @@ from godos.model.bodies import IBody
 from godos.model.catalog import ICatalog
 from godos.model.errors import (
     BadDigest,
-    CatalogUnavailable,
+    Conflict,
     GodosError,
+    NodeUnreachable,
+    NoSuchBucket,
     NoSuchKey,
     PreconditionFailed,
 )
@@ -120,6 +123,7 @@ class _Upload:
         self._request = request
         self._modified = modified
         self._fan: FanOut | None = None
+        self._passing = False  # bytes are on their way to the nodes, or to find them
         self._uploads: list[Any] = []  # every IFragmentUpload that was begun
 
     # -- small bodies: one piece, one request to each node -------------------------------
@@ -138,9 +142,15 @@ class _Upload:
         if not self._digests.size:
             return await self._commit({})
         header = self._headers()
-        fan = await self._placer.spread(
-            self._plan, "put", lambda target: target.store.put(header(target), pieces)
-        )
+        begun: list[Target] = []
+
+        def step(target: Target) -> Deferred[Any]:
+            begun.append(target)
+            storing: Deferred[Any] = target.store.put(header(target), pieces)
+            return storing
+
+        fan = await self._placer.spread(self._plan, "put", step)
+        self._remove(_uncertain(begun, fan))
         return await self._commit_if_enough(fan)
 
     # -- bodies that pass through ---------------------------------------------------------
@@ -150,8 +160,8 @@ class _Upload:
         try:
             if body.length is not None:
                 await self._open(body.length)  # a full disk is said before the body comes
-            size = await receive(body, batches)
-            if self._fan is None and size <= SMALL:
+            await receive(body, batches)
+            if self._fan is None and not self._passing:
                 return await self.small(batches.take_rest())
             await batches.flush()
             self._check_digests()
@@ -186,6 +196,7 @@ class _Upload:
     @deferred
     async def _write(self, pieces: list[bytes]) -> None:
         """The sink of the body: hash and send at once, at the pace of the slowest."""
+        self._passing = True
         if self._fan is None:
             await self._open(None)
         assert self._fan is not None
@@ -197,11 +208,12 @@ class _Upload:
     @deferred
     async def _seal(self) -> ObjectVersion:
         assert self._fan is not None
-        header = self._headers()
+        header, begun = self._headers(), list(self._fan.targets.values())
         await self._fan.each("seal", lambda _, target: target.upload.seal(header(target)))
         self._placer.blame(self._fan)
         sealed = [target.upload for target in self._fan.targets.values()]
         self._abort([upload for upload in self._uploads if upload not in sealed])
+        self._remove(_uncertain(begun, self._fan))
         return await self._commit_if_enough(self._fan)
 
     def _abort(self, uploads: list[Any]) -> None:
@@ -239,7 +251,7 @@ class _Upload:
         try:
             fan.require(self._plan.required)
         except GodosError:
-            self._remove(fan.targets)
+            self._remove(fan.targets.values())
             raise
         return await self._commit(fan.targets)
 
@@ -255,11 +267,9 @@ class _Upload:
         )
         try:
             return await self._catalog.commit(self._bucket, self._key, new, self._request.condition)
-        except CatalogUnavailable:
-            raise  # it may have happened: nothing is removed, the collector will settle it
-        except BaseException:
-            self._remove(targets)
-            raise
+        except (PreconditionFailed, NoSuchKey, NoSuchBucket, Conflict):
+            self._remove(targets.values())
+            raise  # after anything else it may have happened: then nothing is removed
 
     def _blob(self, targets: dict[str, Target]) -> Blob:
         layout = sorted((target.index, node) for node, target in targets.items())
@@ -271,8 +281,30 @@ class _Upload:
             tuple(Placed(index, node) for index, node in layout),
         )
 
-    def _remove(self, targets: dict[str, Target]) -> None:
+    def _remove(self, targets: Iterable[Target]) -> None:
         """Nobody will ever refer to these fragments."""
-        for target in targets.values():
-            name = self._plan.name(target.index)
-            self._background.run("removing a fragment", target.store.remove(name))
+        for target in targets:
+            self._background.run("removing a fragment", self._remove_one(target))
+
+    @deferred
+    async def _remove_one(self, target: Target) -> None:
+        name = self._plan.name(target.index)
+        try:
+            await target.store.remove(name)
+        except GodosError as error:
+            self._log.warn(
+                "fragment {name} may be left on node {node}, where nobody needs it: {error}",
+                name=str(name),
+                node=target.store.node_id,
+                error=error,
+            )
+
+
+def _uncertain(begun: Iterable[Target], fan: FanOut) -> list[Target]:
+    """Those that fell silent and so were left out, and may have become durable even so."""
+    silent = {
+        node
+        for node, failure in fan.dropped.items()
+        if failure.check(NodeUnreachable, CancelledError)
+    }
+    return [target for target in begun if target.store.node_id in silent]

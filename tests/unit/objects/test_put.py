@@ -261,3 +261,89 @@ def test_too_few_nodes_finish() -> None:
     with pytest.raises(NotEnoughNodes):
         now(put(store, Body(LARGE)))
     assert store.fragments == 0
+
+
+class SlowNode(MemoryFragments):
+    """Takes its time: what is listed in `slow` waits for `gate`, and then is done."""
+
+    def __init__(self, node_id: str, slow: str) -> None:
+        super().__init__(node_id)
+        self.slow, self.gate = slow, Deferred[None]()
+
+    def put(self, header: Any, payload: Any) -> Any:
+        return self._late("put", super().put, header, payload)
+
+    def upload(self, name: Any, length: Any) -> Any:
+        opened = self._late("open", super().upload, name, length)
+        return opened.addCallback(self._with_slow_seal)
+
+    def _with_slow_seal(self, upload: Any) -> Any:
+        seal = upload.seal
+        upload.seal = lambda header: self._late("seal", seal, header)
+        return upload
+
+    def _late(self, step: str, work: Any, *args: Any) -> Any:
+        """Whoever cancels learns nothing more, and the work is done even so."""
+        if step != self.slow:
+            return work(*args)
+        told = Deferred[Any]()
+        self.gate.addCallback(lambda _: work(*args).addCallback(told.callback) and None)
+        return told
+
+
+@pytest.mark.parametrize("size", [(1 << 20) - 1, 1 << 20, (1 << 20) + 1])
+def test_the_whole_body_is_there_before_the_nodes_are(size: int) -> None:
+    """A body of unknown length that ends while the uploads are opened is stored whole."""
+    data = b"x" * size
+    node = SlowNode(f"{0:032x}", "open")
+    store = Store([node])
+    upload = put(store, Body(data, announced=False))
+    node.gate.callback(None)
+    assert now(upload).size == size
+    assert get(store) == data
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE])
+def test_a_commit_that_is_broken_off_removes_nothing(data: bytes) -> None:
+    """A server that stops in a hurry cannot know whether the commit has happened."""
+    store = Store(3)
+    commit, answers = store.catalog.commit, Deferred[None]()
+    store.catalog.commit = lambda *a: commit(*a).addCallback(lambda _: answers)  # type: ignore
+    upload = put(store, Body(data))
+    store.background.cancel()
+    with pytest.raises(CancelledError):
+        now(upload)
+    assert get(store) == data
+
+
+def test_a_commit_that_fails_like_nothing_foreseen_removes_nothing() -> None:
+    """Whatever broke, the object may be visible."""
+    store = Store(3)
+    commit = store.catalog.commit
+    store.catalog.commit = lambda *a: commit(*a).addCallback(lambda _: 1 // 0)  # type: ignore
+    with pytest.raises(ZeroDivisionError):
+        now(put(store, Body(SMALL)))
+    assert get(store) == SMALL
+
+
+@pytest.mark.parametrize(("slow", "data"), [("put", SMALL), ("seal", LARGE)])
+def test_what_a_straggler_stores_in_the_end_is_removed(slow: str, data: bytes) -> None:
+    """It is in no layout, so nobody else would ever find it."""
+    late = SlowNode(f"{0:032x}", slow)
+    store = Store([late, *(MemoryFragments(f"{n:032x}") for n in range(1, 3))])
+    upload = put(store, Body(data))
+    store.clock.advance(1.0)
+    remove, asked = late.remove, []
+    late.remove = lambda name: asked.append(name) or remove(name)  # type: ignore
+    store.clock.advance(1.1)
+    now(upload)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("data", [SMALL, LARGE])
+def test_a_node_that_cannot_be_reached_at_all_is_passed_over(data: bytes) -> None:
+    """It is registered and was alive a moment ago, but nobody here knows a way to it."""
+    store = Store(3)
+    del store.cluster.stores[store.nodes[0].node_id]
+    now(put(store, Body(data)))
+    assert get(store) == data
