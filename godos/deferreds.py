@@ -135,6 +135,7 @@ class WorkerPool:
         self._size = size
         self._work: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: deque[tuple[Deferred[Any], Any]] = deque()
+        self._open = 0  # jobs that were accepted and whose end was not told yet
         self._telling = False
         self._threads: list[Thread] = []
         self._stopped = False
@@ -156,8 +157,9 @@ class WorkerPool:
         if self._stopped:
             return fail(PoolStopped(f"the {self._name} threads have stopped"))
         answer: Deferred[T] = Deferred()
-        if len(self._threads) < self._size and (self._work.qsize() or not self._threads):
-            self._add_thread()
+        if len(self._threads) <= self._open and len(self._threads) < self._size:
+            self._add_thread()  # all may be busy, and one may be so for long
+        self._open += 1
         self._work.put((answer, function, args, kwargs))
         return answer
 
@@ -186,4 +188,5 @@ class WorkerPool:
         self._telling = False
         while self._done:
             answer, result = self._done.popleft()
+            self._open -= 1
             answer.callback(result)  # callback() of a Failure is errback()

@@ -76,7 +76,9 @@ class Placer:
             if text == AUTO
             else Policy.parse(text)
         )
-        live = [node for node in self._members.live() if self._members.fragments(node.id)]
+        live = [
+            node for node in self._members.live() if self._members.fragments(node.id) is not None
+        ]
         incarnation = new_id()
         nodes = placement.candidates(incarnation, live)
         required = quorum.required(policy, len(nodes))
@@ -99,7 +101,8 @@ class Placer:
         `FanOut.require`.
         """
         stores = [(node.id, self._members.fragments(node.id)) for node in plan.nodes]
-        spare = [(node, store) for node, store in stores if store]  # the others left since
+        # a node may have left since it was planned with
+        spare = [(node, store) for node, store in stores if store is not None]
         missing = list(range(plan.policy.width))
         done = FanOut({}, plan.required, self._clock)
         while missing and spare:

@@ -96,8 +96,8 @@ class HandReactor:
     def callFromThread(self, function: Any) -> None:
         self.asked.put(function)
 
-    def turn(self) -> None:
-        self.asked.get(timeout=10)()
+    def turn(self, timeout: float = 10.0) -> None:
+        self.asked.get(timeout=timeout)()
 
 
 class WorkerPoolTests(SynchronousTestCase):
@@ -147,6 +147,31 @@ class WorkerPoolTests(SynchronousTestCase):
         for answer in answers:
             self.successResultOf(answer)
         self.assertLessEqual(names, {"test-0", "test-1"})
+
+    def test_work_that_hangs_delays_no_other(self) -> None:
+        """While a thread may still be started, nobody waits behind a disk that hangs."""
+        gate, begun = Event(), Event()
+
+        def hang() -> None:
+            begun.set()
+            gate.wait(10)
+
+        self.addCleanup(gate.set)
+        hanging = self.pool(hang)
+        self.assertTrue(begun.wait(10))
+        quick = self.pool(int, "7")
+        self.reactor.turn(timeout=2)
+        self.assertEqual(7, self.successResultOf(quick))
+        self.assertNoResult(hanging)
+
+    def test_one_thread_does_what_comes_one_by_one(self) -> None:
+        """Threads are started when work would wait, not before."""
+        names = set()
+        for _ in range(5):
+            answer = self.pool(lambda: current_thread().name)
+            self.reactor.turn()
+            names.add(self.successResultOf(answer))
+        self.assertEqual({"test-0"}, names)
 
     def test_cancelled_work_is_forgotten(self) -> None:
         """Its result, when it comes, goes nowhere."""
