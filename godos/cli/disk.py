@@ -81,7 +81,9 @@ class Teller:
 
     def _expect(self, size: int) -> None:
         if sys.stderr.isatty():
-            self._bar = click.progressbar(length=size, label="reading", file=sys.stderr)
+            self._bar = click.progressbar(
+                length=size, label="reading", file=sys.stderr, update_min_steps=size // 200 or 1
+            )
             self._bar.render_progress()
 
     def _progress(self, size: int) -> None:

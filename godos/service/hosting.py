@@ -35,6 +35,12 @@ class StorageNode(Protocol):
     def room(self) -> Deferred[Any]:
         """`.capacity` and `.free` of its disk in bytes."""
 
+    def checked(self) -> Deferred[bool]:
+        """Whether `godos disk check` passed, and nobody made use of that yet."""
+
+    def forget_check(self) -> Deferred[None]:
+        """It was made use of."""
+
     def close(self) -> Deferred[None]:
         """Finish what runs, and let another process have the folder."""
 
@@ -149,12 +155,15 @@ class Hosting:
             room = await node.room()
             return room.capacity, room.free
 
-        heartbeat = NodeHeartbeat(catalog, self._reactor, row, figures, on_lost)
+        healed = await node.checked() and hosted.failure is None
+        heartbeat = NodeHeartbeat(catalog, self._reactor, row, figures, on_lost, healed)
         await heartbeat.claim()
         hosted.heartbeat = heartbeat
         heartbeat.startService()
         if hosted.failure is not None:
             self._failed(hosted, hosted.failure)
+        else:  # before anything is served: the next failure asks for another check
+            await node.forget_check()
         self.stores[node.node_id] = node
 
     @deferred

@@ -70,6 +70,8 @@ class Health:
         text = json.dumps({"format": FORMAT, "reason": reason}).encode() + b"\n"
         # The disk just failed: this may fail as well, and the catalog knows anyway.
         with suppress(OSError):
+            self._files.unlink(self._layout.proof)  # of a check before this failure
+        with suppress(OSError):
             fd = self._files.open(self._layout.failure, CREATE)
             try:
                 self._files.write(fd, [text], 0)

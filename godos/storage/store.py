@@ -25,6 +25,7 @@ from godos.storage.index import key_of, name_of
 from godos.storage.layout import Layout
 from godos.storage.ledger import Ledger
 from godos.storage.object_files import ObjectFiles
+from godos.storage.proof import forget_proof, is_proved
 from godos.storage.reader import BlockFile, FileReader, HeldReader, or_release
 from godos.storage.requests import Put, Remove
 from godos.storage.small import SmallFragments
@@ -258,6 +259,32 @@ class DiskFragmentStore:
             write_identity(self._parts.files, self._parts.layout, identity)
         except OSError as error:
             raise self._parts.health.wrote("writing node.json", error) from error
+
+    def checked(self) -> Deferred[bool]:
+        """Whether `godos disk check` passed, and no daemon has registered the node since."""
+        return self._parts.in_thread(self._checked)
+
+    def _checked(self) -> bool:
+        parts = self._parts
+        try:
+            return is_proved(parts.files, parts.layout, self.node_id)
+        except OSError as error:
+            raise parts.health.wrote("looking for checked.json", error) from error
+
+    def forget_check(self) -> Deferred[None]:
+        """
+        The node was registered: when it fails again, its disk must be checked again.
+
+        Fails: NodeFailed, Unavailable; the check may be remembered then.
+        """
+        return self._parts.in_thread(self._forget_check)
+
+    def _forget_check(self) -> None:
+        parts = self._parts
+        try:
+            forget_proof(parts.files, parts.layout)
+        except OSError as error:
+            raise parts.health.wrote("removing checked.json", error) from error
 
     @deferred
     async def close(self) -> None:

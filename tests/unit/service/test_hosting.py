@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from godos.catalog.catalog import Catalog
 from godos.cluster.heartbeat import EVERY
-from godos.model.errors import CannotStart
+from godos.model.errors import CannotStart, NodeFailed
 from godos.model.members import Cluster, NodeState
 from godos.service.hosting import Hosting
 from tests.memory_items import MemoryItems
@@ -27,6 +27,8 @@ class Folder:
         self.node_id = node_id
         self.identity = SimpleNamespace(cluster=cluster_id)
         self.closed = 0
+        self.proof = False  # `godos disk check` passed
+        self.unforgettable: Exception | None = None
         self.on_failed: Callable[[str], object] | None = None
 
     def adopt(self, cluster: str) -> Deferred[None]:
@@ -35,6 +37,17 @@ class Folder:
 
     def room(self) -> Deferred[Any]:
         return succeed(SimpleNamespace(capacity=100, free=50))
+
+    def checked(self) -> Deferred[bool]:
+        return succeed(self.proof)
+
+    def forget_check(self) -> Deferred[None]:
+        if self.unforgettable is not None:
+            assert self.on_failed is not None
+            self.on_failed(str(self.unforgettable))
+            return fail(self.unforgettable)
+        self.proof = False
+        return succeed(None)
 
     def close(self) -> Deferred[None]:
         self.closed += 1
@@ -135,6 +148,52 @@ class HostingTests(SynchronousTestCase):
         error = self.failureResultOf(self.claim(hosting), CannotStart)
         self.assertIn("godos disk check", str(error.value))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_checked_node_comes_back(self) -> None:
+        """A failed node that was checked is up again, and its next failure counts again."""
+        self.test_disk_that_fails()
+        folder = Folder("a" * 32, self.cluster.id)
+        folder.proof = True
+        hosting = self.hosting(folder)
+        self.successResultOf(hosting.opening.start())
+        self.successResultOf(self.claim(hosting))
+        self.assertEqual(list(hosting.stores), [folder.node_id])
+        self.assertFalse(folder.proof)
+        self.assertEqual(self.row(folder), (NodeState.UP, ""))
+        assert folder.on_failed is not None
+        folder.on_failed("once more")
+        self.successResultOf(self.stop_claiming())
+        again = self.hosting(folder)
+        self.successResultOf(again.opening.start())
+        self.failureResultOf(self.claim(again), CannotStart)
+
+    def test_check_does_not_excuse_a_later_failure(self) -> None:
+        """A node that fails while its checked folder is opened stays out of service."""
+        self.test_disk_that_fails()
+        folder = Folder("a" * 32, self.cluster.id)
+        folder.proof = True
+        hosting = self.hosting(folder)
+        self.successResultOf(hosting.opening.start())
+        assert folder.on_failed is not None
+        folder.on_failed("it failed right away")
+        self.failureResultOf(self.claim(hosting), CannotStart)
+        self.assertEqual(self.row(folder)[0], NodeState.FAILED)
+
+    def test_check_that_cannot_be_forgotten(self) -> None:
+        """A disk on which the proof cannot be removed fails, in the catalog too."""
+        folder = Folder("a" * 32, self.cluster.id)
+        folder.proof, folder.unforgettable = True, NodeFailed("no more writes")
+        hosting = self.hosting(folder)
+        self.successResultOf(hosting.opening.start())
+        self.failureResultOf(self.claim(hosting), NodeFailed)
+        self.assertEqual(hosting.stores, {})
+        self.assertEqual(self.row(folder), (NodeState.FAILED, "no more writes"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def row(self, folder: Folder) -> tuple[NodeState, str]:
+        """State and reason of a node in the catalog."""
+        nodes = {node.id: node for node in self.successResultOf(self.catalog.nodes())}
+        return nodes[folder.node_id].state, nodes[folder.node_id].reason
 
     def test_claimed_by_another(self) -> None:
         """A node that another process claims is not served here any more."""
