@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import apsw
+from twisted.logger import Logger
 
 from godos.catalog.items import TokenReused
 from godos.catalog.rows import Row, Step, holds
@@ -62,6 +63,8 @@ class Writer:
     An error of the disk closes it; what became of the transactions is then read from the
     reopened file.  `commit` may run in any thread, in one at a time.
     """
+
+    _log = Logger()
 
     def __init__(self, path: str, vfs: str | None = None) -> None:
         self._path, self._vfs = path, vfs
@@ -194,6 +197,7 @@ class Writer:
     ) -> list[Outcome]:
         """After a failed flush only the reopened file can tell what was written."""
         unknown = CatalogUnavailable(f"the catalog {self._path}: {error}")
+        self._log.error("a commit failed: {error}", error=unknown)
         if isinstance(error, apsw.FullError):  # nothing was lost, and nothing written
             with suppress(apsw.Error):
                 if connection.in_transaction:
