@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -63,15 +64,31 @@ def traced(pid: int, folder: Path) -> Iterator[Trace]:
     if which("strace") is None:
         missing("strace")
     path, trace = folder / f"trace-{pid}-{time.monotonic_ns()}", Trace()
-    command = ["strace", "-f", "-y", "-s", "40", "-e", f"trace={_CALLS}", "-o", str(path)]
-    strace = subprocess.Popen([*command, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
+    with _strace(pid, "-y", "-s", "40", "-e", f"trace={_CALLS}", "-o", str(path)):
+        yield trace
+    trace.calls += _read(path.read_text(errors="replace"))
+
+
+@contextmanager
+def failing_flush(pid: int, file: Path) -> Iterator[None]:
+    """Let the next flush of `file` by this process fail, as that of a dying disk does."""
+    if which("strace") is None:
+        missing("strace")
+    inject = "inject=fdatasync:error=EIO:when=1"
+    with _strace(pid, "-e", "trace=fdatasync", "-e", inject, "-P", str(file), "-o", os.devnull):
+        yield
+
+
+@contextmanager
+def _strace(pid: int, *words: str) -> Iterator[None]:
+    command = ["strace", "-f", *words, "-p", str(pid)]
+    strace = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         _await_attached(strace, pid)
-        yield trace
+        yield
     finally:
         strace.terminate()  # it lets the process go on
         strace.wait(_PATIENCE)
-    trace.calls += _read(path.read_text(errors="replace"))
 
 
 def _await_attached(strace: subprocess.Popen[str], pid: int) -> None:
