@@ -73,8 +73,8 @@ class Collector(Periodic):
     async def _gone(self, removal: Removal, placed: Placed) -> bool:
         """Unreachable nodes keep the work open; nodes that left the cluster do not."""
         store = self._members.fragments(placed.node)
-        if store is None:
-            return True
+        if store is None:  # left, or only unknown here: the catalog can tell
+            return await self._catalog.node(placed.node) is None
         try:
             await store.remove(FragmentName(removal.blob.incarnation, placed.index))
         except GodosError as error:

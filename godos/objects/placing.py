@@ -81,7 +81,8 @@ class Placer:
         ]
         incarnation = new_id()
         nodes = placement.candidates(incarnation, live)
-        required = quorum.required(policy, len(nodes))
+        # one that is full, or being emptied, is not dead: its copy is not done without
+        required = quorum.required(policy, sum(node.state is not NodeState.FAILED for node in live))
         if len(nodes) < required:
             full = sum(node.state is NodeState.UP and placement.is_full(node) for node in live)
             error = NodeFull if len(nodes) + full >= required else NotEnoughNodes

@@ -14,7 +14,7 @@ def required(policy: Policy, live: int) -> int:
     the blob is below target.
 
     Args:
-        live: nodes that can take fragments now.
+        live: nodes that are not known dead, whether they take fragments or not.
     """
     if policy.copies == 2 and live == 1:
         return 1

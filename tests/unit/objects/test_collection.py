@@ -98,3 +98,34 @@ def test_rounds_go_on_after_a_failure() -> None:
     assert work.removed == 1
     now(work.stopService())
     assert not store.clock.getDelayedCalls()
+
+
+def test_a_node_that_is_only_out_of_sight_keeps_the_work_open() -> None:
+    """Not known to this server, or without a way to it: only the catalog says who has left."""
+    store = Store(3)
+    put(store, b"old")
+    put(store, b"new")
+    for node in store.nodes:
+        now(store.catalog.claim_node(store.cluster.rows[node.node_id]))
+    hidden = store.nodes[0].node_id
+    fragments = store.cluster.stores.pop(hidden)
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    now(work.round())
+    assert work.removed == 0
+    store.cluster.stores[hidden] = fragments
+    now(work.round())
+    assert work.removed == 1
+    assert store.fragments == 3
+
+
+def test_a_node_that_left_the_cluster_keeps_nothing_open() -> None:
+    """Its row is gone: nobody will ever ask it for anything again."""
+    store = Store(3)
+    put(store, b"old")
+    put(store, b"new")
+    del store.cluster.rows[store.nodes[0].node_id]
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    now(work.round())
+    assert work.removed == 1

@@ -21,6 +21,7 @@ from godos.model.errors import (
     NotEnoughNodes,
     PreconditionFailed,
 )
+from godos.model.members import NodeState
 from godos.model.objects import GetRequest, PutRequest
 from godos.model.versions import WriteCondition
 from tests.memory_fragments import MemoryFragments
@@ -347,3 +348,25 @@ def test_a_node_that_cannot_be_reached_at_all_is_passed_over(data: bytes) -> Non
     del store.cluster.stores[store.nodes[0].node_id]
     now(put(store, Body(data)))
     assert get(store) == data
+
+
+def test_a_full_disk_is_no_dead_one() -> None:
+    """Of two copies one is enough only while the other node is dead: a disk may die any time."""
+    store = Store(2)
+    first = store.nodes[0].node_id
+    row = store.cluster.rows[first]
+    store.cluster.rows[first] = evolve(row, free=0)
+    with pytest.raises(NodeFull):
+        now(put(store, Body(SMALL)))
+    store.cluster.dead.add(first)
+    now(put(store, Body(SMALL)))
+    assert len(now(store.catalog.repairs())) == 1
+
+
+def test_a_failed_disk_is_a_dead_one() -> None:
+    """Its server still beats, and says so."""
+    store = Store(2)
+    first = store.nodes[0].node_id
+    store.cluster.rows[first] = evolve(store.cluster.rows[first], state=NodeState.FAILED)
+    now(put(store, Body(SMALL)))
+    assert len(now(store.catalog.repairs())) == 1
