@@ -250,10 +250,20 @@ def until(condition: Callable[[], object], what: str = "") -> None:
         time.sleep(0.05)
 
 
+def godos(*words: str) -> subprocess.CompletedProcess[str]:
+    """The `godos` command; its output is text."""
+    script = "from godos.cli import main; main(prog_name='godos')"
+    return subprocess.run(
+        [sys.executable, "-c", script, *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
 def prepare(state: str, queue: str = "none") -> None:
     """`godos state init`."""
-    script = "from godos.cli import main; main(prog_name='godos')"
-    words = ["state", "init", "--state", state, "--queue", queue]
-    subprocess.run(
-        [sys.executable, "-c", script, *words], env=environment(), check=True, timeout=PATIENCE
-    )
+    done = godos("state", "init", "--state", state, "--queue", queue)
+    assert done.returncode == 0, done

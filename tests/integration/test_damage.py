@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.integration.catalog_rows import holders, incarnation, layout, waits_for_repair
-from tests.integration.cluster import Cluster, Server, cluster, embedded, until
+from tests.integration.cluster import Cluster, Server, cluster, embedded, godos, until
 from tests.integration.contents import MIB, content
 
 SIZE = 5 * MIB + 11
@@ -114,6 +114,39 @@ def test_a_file_that_was_cut(single: Server, size: int) -> None:
     assert single.put(key, content("cut", size=SIZE)).status_code == 200
     os.truncate(_file(single, key), size)
     refused(single, key)
+
+
+def test_what_the_command_finds(tmp_path: Path) -> None:
+    """`godos disk check` lists what is damaged, and exits with 1; `dump` shows it."""
+    storage, size = tmp_path / "godos-data", 2 * MIB
+    bodies = {"small": content("small", size=60_000), "large": content("large", size=size)}
+    with embedded(tmp_path) as server:
+        server.start().await_ready()
+        for key, body in (*bodies.items(), ("whole", content("whole", size=size))):
+            assert server.put(key, body).status_code == 200
+        busy = godos("disk", "check", str(storage))
+        assert (busy.returncode, busy.stderr.count("\n")) == (1, 1)
+        assert "another process" in busy.stderr
+        assert server.end() == 0
+
+        clean = godos("disk", "check", str(storage))
+        assert clean.returncode == 0, clean
+        assert "3 fragments in 1 volumes and 2 files" in clean.stdout
+        volume, offset = volume_with(storage, bodies["small"])
+        file = _file(server, "large")
+        flip(volume, offset)
+        flip(file, size - 1)
+        found = godos("disk", "check", str(storage))
+        assert found.returncode == 1, found
+        small = incarnation(f"sqlite:{storage / 'catalog.sqlite'}", "small")
+        for damaged in (f"{small}.0", file.name):
+            assert damaged in found.stdout
+        for damaged in (volume, file):
+            assert godos("disk", "dump", str(damaged)).returncode == 1
+
+        server.start().await_ready()
+        refused(server, "small")
+        assert server.get("whole").content == content("whole", size=size)
 
 
 def _file(server: Server, key: str) -> Path:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.integration.catalog_rows import layout, rows, waits_for_repair
-from tests.integration.cluster import cluster, embedded, node_id, until
+from tests.integration.cluster import cluster, embedded, godos, node_id, until
 from tests.integration.contents import content
 from tests.integration.tracing import failing_flush
 
 
 def test_a_failed_flush_of_the_only_disk(tmp_path: Path) -> None:
-    """The PUT is a 503 and did not happen; the disk serves no more, nor after a restart."""
+    """The PUT is a 503 and did not happen; the disk serves only after it was checked."""
     storage = tmp_path / "godos-data"
     state = f"sqlite:{storage / 'catalog.sqlite'}"
     with embedded(tmp_path) as server:
@@ -31,6 +31,13 @@ def test_a_failed_flush_of_the_only_disk(tmp_path: Path) -> None:
         assert server.wait() == 1
         assert daemon.err.count("\n") == 1
         assert "godos disk check" in daemon.err
+
+        checked = godos("disk", "check", str(storage))
+        assert checked.returncode == 0, checked
+        assert "may serve again" in checked.stdout
+        server.start().await_ready()
+        assert server.get("before").content == b"before"
+        assert server.put("after", b"after").status_code == 200
 
 
 def test_a_failed_flush_of_one_of_three_disks(tmp_path: Path) -> None:
