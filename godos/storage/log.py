@@ -102,6 +102,8 @@ class VolumeLog:
 
     def flush(self) -> None:
         """Bring the index up to date.  It may stay behind, the log is the truth."""
+        if self._health.reason is not None:
+            return  # it must not say that it knows what could not be noted
         try:
             self._ledger.flush()
         except apsw.FullError:
@@ -263,7 +265,10 @@ class VolumeLog:
                 request.fail(error)
             raise
         else:
-            self._note(group)
+            try:
+                self._note(group)
+            except apsw.Error as error:  # the log has it all, for the next start to read
+                raise self._health.fail("reading the index", error) from error
             self._group = self._new_group()
 
     def _give_up(self, group: _Group, full: NodeFull) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from godos.model.blobs import FragmentHeader
+from godos.model.errors import Unavailable
 from godos.model.fragments import Pieces
 from godos.model.names import FragmentName
 
@@ -36,7 +37,9 @@ class Request:
             self.settled, self._outcome = True, Failure(error)
 
     def answer(self) -> None:
-        """Fire `done`.  In the reactor's thread."""
+        """Fire `done`; what nobody settled was not done.  In the reactor's thread."""
+        if not self.settled:
+            self.fail(Unavailable("the node did not come to it"))
         self.done.callback(self._outcome)  # with a Failure this is errback
 
 
