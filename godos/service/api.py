@@ -24,6 +24,7 @@ from godos.service.announce import welcome_api
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
+from godos.service.guests import guests
 from godos.service.identity import Belonging
 from godos.service.lifecycle import Step, service_step
 from godos.service.listening import Listener
@@ -47,6 +48,7 @@ class ApiSettings:
     """What the person who starts it decided.  None: the default depends on the cluster."""
 
     binding: Binding
+    allow_anonymous: bool
     advertise: str | None
     state: State
     queue: SqsAddress | None
@@ -83,6 +85,7 @@ class Options(DaemonOptions):
     def record(self) -> ApiSettings:
         return ApiSettings(
             binding=bind_guarded(self.chosen, self["allow-anonymous"]),
+            allow_anonymous=self["allow-anonymous"],
             advertise=self["advertise"],
             state=self["state"],
             queue=self["queue"],
@@ -134,6 +137,7 @@ class ApiServerDaemon:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
+                authorise=guests(settings.allow_anonymous),
                 relocate=self._given.relocate,
             ),
         )

@@ -23,6 +23,7 @@ from godos.service.announce import welcome_embedded
 from godos.service.binding import Binding, bind_guarded
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
+from godos.service.guests import guests
 from godos.service.hosting import DISK_THREADS, Hosting, disk_opener
 from godos.service.identity import Belonging
 from godos.service.lifecycle import Step
@@ -45,6 +46,7 @@ class EmbeddedSettings:
     """What the person who starts it decided.  `policy` None: the cluster's."""
 
     binding: Binding
+    allow_anonymous: bool
     storage: Sequence[Path]
     policy: str | None
     tls: CertificateOptions | None
@@ -75,6 +77,7 @@ class Options(DaemonOptions):
     def record(self) -> EmbeddedSettings:
         return EmbeddedSettings(
             binding=bind_guarded(self.chosen, self["allow-anonymous"]),
+            allow_anonymous=self["allow-anonymous"],
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
             tls=server_tls(self["tls-cert"], self["tls-key"]),
@@ -120,6 +123,7 @@ class EmbeddedServer:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
+                authorise=guests(settings.allow_anonymous),
             ),
         )
         self._listener = Listener(

@@ -25,7 +25,7 @@ from godos.objects.put import Putter
 from godos.objects.sources import Sources
 from godos.service.lifecycle import Step, service_step
 from godos.service.talk import LOCATED
-from godos.web.access import allow_anyone
+from godos.web.access import Authorise
 from godos.web.admin import Admin
 from godos.web.channel_exchange import Verbs
 from godos.web.counters import AccessLog, Counters
@@ -46,6 +46,7 @@ class Surroundings:
         way: makes the `IWay` that locate goes.
         digests: where bodies are hashed.
         policy: of new objects; None follows the cluster's.
+        authorise: who may do what.
         relocate: see `Members`.
     """
 
@@ -56,6 +57,7 @@ class Surroundings:
     way: Callable[[Members], Deferred[Any]]
     digests: InThread
     policy: str | None
+    authorise: Authorise
     relocate: Callable[[Node], Node] = lambda node: node
 
 
@@ -148,10 +150,9 @@ class Front:
             located: answers requests for `LOCATED`, where other servers hand replies over.
         """
         counters, reactor = Counters(), self._reactor
-        verbs = ObjectVerbs(
-            self.objects, allow_anyone, reactor, reactor.seconds, counters, access_log
-        )
-        admin = Admin(self.objects, allow_anyone, verbs.serve, self.unready, counters, reactor)
+        authorise = self._around.authorise
+        verbs = ObjectVerbs(self.objects, authorise, reactor, reactor.seconds, counters, access_log)
+        admin = Admin(self.objects, authorise, verbs.serve, self.unready, counters, reactor)
         serve = verbs.serve if located is None else _either(located, verbs.serve)
         site = StreamingSite(serve, admin.app.resource(), _is_verb, reactor)
         site.noisy = False  # we tell ourselves where we listen

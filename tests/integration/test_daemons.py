@@ -44,7 +44,7 @@ def test_idle_daemon_waits_for_nobody(tmp_path: Path) -> None:
         host, _, port = daemon.address().rpartition(":")
         with socket.create_connection((host, int(port))) as idle, socket.socket() as used:
             used.connect((host, int(port)))
-            used.sendall(b"GET /-/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            used.sendall(b"GET /-/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert used.recv(4096).startswith(b"HTTP/1.1 200")
             began = time.monotonic()
             assert daemon.end() == 0

@@ -132,7 +132,7 @@ def test_refusals_come_before_the_body(store: Server, tmp_path: Path) -> None:
         assert done.stdout.endswith(f"\n{wanted} 0"), done
     taken = ask(
         store,
-        b"PUT /objects/taken HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+        b"PUT /objects/taken HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
         b"Expect: 100-continue\r\nConnection: close\r\n\r\n1234",
     )
     assert taken.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
@@ -163,7 +163,7 @@ NAMES = [
 def test_every_name_is_its_own(store: Server, name: str) -> None:
     """A name is stored as it was sent, byte for byte, and is no other's."""
     target, body = quote(name, safe=""), name.encode() + b" is here"
-    raw = b"PUT /objects/%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    raw = b"PUT /objects/%s HTTP/1.0\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
     put = ask(store, raw % (target.encode(), len(body)) + body)
     assert put.startswith(b"HTTP/1.1 200 "), put
     got = curl("--path-as-is", store.at(target))
@@ -173,7 +173,7 @@ def test_every_name_is_its_own(store: Server, name: str) -> None:
 
 def test_names_of_no_object(store: Server) -> None:
     """What is no name is refused, and what was never put is not there."""
-    raw = "PUT /objects/{} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    raw = "PUT /objects/{} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     for target, answer in (("n" * 1025, b"400"), ("%ff", b"400"), ("%2", b"400")):
         assert ask(store, raw.format(target).encode()).split()[1] == answer
     for name in ("a/b", "x", "b", "%2f%2f%2f", "folder", "folder//", "a"):
@@ -196,7 +196,7 @@ def test_a_client_that_hangs_up(store: Server) -> None:
     before = sorted(staging.iterdir())
     for framing in (b"Content-Length: 20000000", b"Transfer-Encoding: chunked"):
         with connection(store) as client:
-            client.sendall(b"PUT /objects/cut HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % framing)
+            client.sendall(b"PUT /objects/cut HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n" % framing)
             piece = b"z" * MIB
             for _ in range(5):
                 chunked = b"chunked" in framing
@@ -220,10 +220,10 @@ def test_told_to_stop_in_mid_transfer(tmp_path: Path) -> None:
         ]
         with connection(server) as upload, connection(server) as download:
             upload.sendall(
-                b"PUT /objects/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"
+                b"PUT /objects/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
             )
             upload.sendall(b"z" * 5 * MIB)
-            download.sendall(b"GET /objects/file HTTP/1.1\r\nHost: x\r\n\r\n")
+            download.sendall(b"GET /objects/file HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert download.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
             until(lambda: _running(server) == 4)
             began = time.monotonic()
@@ -249,3 +249,31 @@ def _running(server: Server) -> int:
     """Requests that run, this one not counted."""
     lines = requests.get(f"{server.url}/-/metrics", timeout=PATIENCE).text.splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("godos_http_running "))
+
+
+# -- web pages that a browser on this machine shows ---------------------------------------------
+def test_a_rebound_name(store: Server) -> None:
+    """A page whose name leads to loopback can neither store nor read nor delete."""
+    url = store.at("mine")
+    assert requests.put(url, data=b"mine", timeout=PATIENCE).status_code == 200
+    stranger = {"Host": "evil.example:8030"}
+    for method in ("GET", "PUT", "DELETE"):
+        refused = requests.request(method, url, headers=stranger, data=b"x", timeout=PATIENCE)
+        assert refused.status_code == 403
+        assert "--allow-anonymous" in refused.text
+    assert requests.get(url, timeout=PATIENCE).content == b"mine"
+
+
+def test_a_page_of_another_site(store: Server) -> None:
+    """Its forms and scripts change nothing, and its browser is not told to show it answers."""
+    url, origin = store.at("theirs"), {"Origin": "http://evil.example"}
+    for method in ("PUT", "POST", "DELETE"):
+        answer = requests.request(method, url, headers=origin, data=b"a=b", timeout=PATIENCE)
+        assert 400 <= answer.status_code < 500
+    asked = {**origin, "Access-Control-Request-Method": "PUT"}
+    for answer in (
+        requests.options(url, headers=asked, timeout=PATIENCE),
+        requests.get(url, headers=origin, timeout=PATIENCE),
+    ):
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    assert requests.get(url, timeout=PATIENCE).status_code == 404

@@ -1,0 +1,85 @@
+"""
+Whom a server without credentials lets in: people and programs on its machine, not web pages.
+
+A browser on that machine is on it, too, and so is what any page makes it send.  Why these
+rules: `docs/decisions/web-pages.rst`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+
+from twisted.internet.defer import Deferred, fail, succeed
+
+from godos.model.errors import AccessDenied
+from godos.web.access import ANONYMOUS, Action, Principal
+from godos.web.exchange import IExchange
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@/?#\s]+)(?::[0-9]*)?")
+_READS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+_REMEMBERED = 256  # Host headers
+
+
+class OwnMachine:
+    """
+    The `Authorise` of a server that only its own machine can connect to.
+
+    Args:
+        names: of the machine, beside `localhost`.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = frozenset(name.lower() for name in ("localhost", *names))
+        self._is_ours = lru_cache(_REMEMBERED)(self._read_host)
+
+    def __call__(
+        self,
+        exchange: IExchange,
+        action: Action,  # noqa: ARG002
+        bucket: str,  # noqa: ARG002
+        key: str,  # noqa: ARG002
+    ) -> Deferred[Principal]:
+        """See `Authorise`."""
+        host, origin = exchange.header(b"host"), exchange.header(b"origin")
+        # over TLS the browser has compared the name with our certificate's
+        if host and not exchange.secure and not self._is_ours(host):
+            return fail(_stranger(host))
+        if origin is not None and exchange.method not in _READS and not _is_same(origin, host):
+            return fail(AccessDenied(f"a page of {_shown(origin)} may not change what is here"))
+        return succeed(ANONYMOUS)
+
+    def _read_host(self, host: bytes) -> bool:
+        """Whether no name server that is somebody else's can have led a browser here."""
+        match = _HOST.fullmatch(host.decode("latin-1").lower())
+        if match is None:
+            return False
+        name = match[1].rstrip(".")
+        return name in self._names or name.endswith(".localhost") or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_same(origin: bytes, host: bytes | None) -> bool:
+    """Whether a page came from where its request goes.  Source: RFC 6454, section 7."""
+    scheme, _, where = origin.lower().partition(b"://")
+    return scheme in (b"http", b"https") and where == (host or b"").lower()
+
+
+def _stranger(host: bytes) -> AccessDenied:
+    return AccessDenied(
+        "without credentials this server answers only to localhost, the name of its machine and "
+        f"IP addresses, and not to {_shown(host)} (which --allow-anonymous permits)"
+    )
+
+
+def _shown(value: bytes) -> str:
+    return ascii(value[:100].decode("latin-1"))
