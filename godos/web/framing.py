@@ -67,8 +67,11 @@ def check_framing(exchange: ChannelExchange, length: int | None) -> None:
     hosts = sum(1 for name, _ in exchange.headers() if name == b"host")
     if hosts > 1 or (hosts == 0 and exchange.version == b"HTTP/1.1"):
         raise Refusal(400, "BadRequest", "an HTTP/1.1 request has exactly one Host header")
-    if exchange.header(b"transfer-encoding") is not None:
+    coding = exchange.header(b"transfer-encoding")
+    if coding is not None:
         if exchange.version != b"HTTP/1.1":
             raise Refusal(400, "BadRequest", "Transfer-Encoding needs HTTP/1.1")
         if length is not None:
             raise Refusal(501, "NotImplemented", "the only Transfer-Encoding known is chunked")
+        if coding.lower() != b"chunked":
+            raise Refusal(400, "BadRequest", "Transfer-Encoding is chunked and nothing else")

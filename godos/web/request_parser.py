@@ -119,6 +119,9 @@ class RequestParser(HTTPChannel):
         self._head_lines += 1
         if self._head_size > self.totalHeadersSize or self._head_lines > self.maxHeaders + 2:
             self.lineLengthExceeded(line)
+        elif self.in_head and line.startswith((b" ", b"\t")):  # Source: RFC 9112, section 5.2
+            problem = "a header that goes on in a second line is not understood by all alike"
+            self.refuse(Refusal(400, "BadRequest", problem))
         elif self.in_head or not line:
             super().lineReceived(line)
         else:
@@ -144,7 +147,7 @@ class RequestParser(HTTPChannel):
             self.refuse(Refusal(414, "KeyTooLongError", "the request line is too long"))
 
     def headerReceived(self, line: bytes) -> bool:
-        """Called with each header, continuation lines joined."""
+        """Called with each header."""
         if self.deaf:
             return False
         if len(line.translate(None, b"\r\n\0")) != len(line):  # Source: RFC 9110, section 5.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -13,6 +14,7 @@ from zope.interface import implementer
 
 from godos.model.errors import IncompleteBody
 from godos.web.channel_exchange import ChannelExchange, describe, log_failure
+from godos.web.errors import InvalidURI
 from godos.web.exchange import Headers, IExchange
 from godos.web.heads import SERVER, announced_length
 from godos.web.request_body import incomplete
@@ -50,6 +52,23 @@ class StreamingRequest(Request):
         arrived = self.arrived
         super().requestReceived(arrived.method, arrived.target, arrived.version)
 
+    def process(self) -> None:
+        """Called by twisted.web.  Klein would log a target that is no text as a fault."""
+        try:
+            unquote_to_bytes(self.arrived.target).decode("utf-8")
+        except UnicodeDecodeError:
+            self._refuse(InvalidURI("the target is UTF-8, percent-encoded once"))
+        else:
+            super().process()
+
+    def getRequestHostname(self) -> bytes:
+        """
+        Called by Klein, whose router takes a Host that is no name for a fault.
+
+        No route depends on it.
+        """
+        return b"localhost"
+
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Called by the channel at the end of the body."""
         self.arrived.requestReceived(command, path, version)
@@ -66,7 +85,13 @@ class StreamingRequest(Request):
         super().write(data)
 
     def finish(self) -> None:
-        """Called by resources.  An answer shorter than announced is aborted."""
+        """
+        Called by resources.  An answer shorter than announced is aborted.
+
+        Klein calls it once more after an error's handler did.
+        """
+        if self.finished:
+            return
         if self.channel is not None and not self._is_whole():
             self._log.error(
                 "{request}: the answer ended before its Content-Length",
@@ -93,11 +118,14 @@ class StreamingRequest(Request):
         if self.startedWriting:
             channel.abort()
             return reason
-        status, headers, body = channel.site.error_answer(
+        self._refuse(error)
+        return reason
+
+    def _refuse(self, error: BaseException) -> None:
+        status, headers, body = self.channel.site.error_answer(
             error, self.arrived.target, self.request_id
         )
         exchange_of(self).reply(status, headers, body)
-        return reason
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -199,3 +199,37 @@ def test_admin_resources_are_read_only(server: Server, target: str) -> None:
         refused = server.ask(f"{method} {target}", body=b"x")
         assert code(refused) == (405, "MethodNotAllowed")
         assert refused["allow"] == "GET, HEAD"
+
+
+# -- what strangers send ----------------------------------------------------------------------
+@pytest.mark.parametrize("host", ["a..b", "x" * 300, "\xff", "xn--a", "[::1", "", "\x1b[31m"])
+def test_hosts_that_are_no_names(server: Server, host: str) -> None:
+    """What the Host says has no part in finding a resource, and is no fault of ours."""
+    raw = f"GET /-/health HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")
+    server.wire.send(raw)
+    assert server.wire.answer().status == 200
+
+
+@pytest.mark.parametrize("target", ["/-/%ff", "/-/locate/objects/%ff", "/-/caf\xe9"])
+def test_targets_that_are_not_utf8(
+    server: Server, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are refused in the form of all errors, and are nothing for the log of faults."""
+    faults: list[object] = []
+    monkeypatch.setattr("twisted.python.log.err", lambda *told, **_: faults.append(told))
+    answer = server.ask(f"GET {target}")
+    assert answer.status == 400
+    assert b"<Code>InvalidURI</Code>" in answer.body
+    assert (answer["x-amz-request-id"] or "").encode() in answer.body
+    assert not faults
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("line", ["GET /-/nothing", "POST /-/health"])
+def test_what_is_not_there_is_answered_once(
+    server: Server, line: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Klein ends such answers a second time, which nobody need read of in the log."""
+    assert server.ask(line).status in (404, 405)
+    assert server.ask("GET /-/health").status == 200
+    assert not recwarn.list

@@ -27,6 +27,11 @@ REFUSED = {
     "an empty length": (400, request("PUT /a", "Content-Length: ")),
     "a length of 5000 digits": (400, request("PUT /a", "Content-Length: " + "9" * 5000)),
     "two kinds of chunks": (400, request("PUT /a", CHUNKED, CHUNKED)),
+    "chunks and the identity": (400, request("PUT /a", CHUNKED, "Transfer-Encoding: identity")),
+    "the identity and chunks": (400, request("PUT /a", "Transfer-Encoding: identity", CHUNKED)),
+    "a length on a second line": (400, request("PUT /a", "Content-Length:\r\n 5")),
+    "a header on a second line": (400, request("GET /", "X: a\r\n\tContent-Length: 5")),
+    "a first header that is indented": (400, b"GET / HTTP/1.1\r\n X: a\r\nHost: a\r\n\r\n"),
     "chunks within gzip": (400, request("PUT /a", "Transfer-Encoding: gzip, chunked")),
     "an unknown coding": (400, request("PUT /a", "Transfer-Encoding: xchunked")),
     "the identity coding": (
