@@ -43,9 +43,9 @@ local threads = 0
 function setup(t) t:set("id", threads); threads = threads + 1 end
 function request()
   n = n + 1
-  local name = "{path}{size}-" .. id .. "-" .. (n % {names})
-  if "{method}" == "PUT" then return wrk.format("PUT", name, nil, body) end
-  return wrk.format("GET", name)
+  local name = "{path}{size}-" .. id .. "-"
+  if "{method}" == "PUT" then return wrk.format("PUT", name .. n % {puts}, nil, body) end
+  return wrk.format("GET", name .. n % {gets})
 end
 function done(summary, latency, requests)
   local e = summary.errors
@@ -74,8 +74,11 @@ class Result:
 def wrk(server: Server, method: str, size: int, connections: int, seconds: float) -> dict[str, Any]:
     """Load with small bodies; each of the two threads uses names of its own."""
     host, _, path = server.base.removeprefix("http://").partition("/")
-    names = 32 if size >= MIB else 500  # few enough to be all written before they are read
-    script = WRK.format(letter="x", size=size, method=method, path="/" + path, names=names)
+    # New small objects each time; few large ones, to spare the disk.  What is read is
+    # little enough to have been written before.
+    puts, gets = (32, 32) if size >= MIB else (1 << 30, 500)
+    path = "/" + path
+    script = WRK.format(letter="x", size=size, method=method, path=path, puts=puts, gets=gets)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()

@@ -14,11 +14,13 @@ from twisted.logger import Logger
 # Source: mallopt(3), glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 
 # Buffers of a body up to this size are taken from the heap again and again; by default
 # glibc gives each back to the kernel, and the next one costs a fault for every page.
 REUSED = 64 << 20  # bytes
-KEPT = 32 << 20  # bytes of free heap that are not given back
+KEPT = 32 << 20  # bytes of free heap that are not given back, in each arena
+ARENAS = 2  # by default one for each thread, and each keeps buffers of its own
 
 _log = Logger()
 
@@ -29,7 +31,8 @@ def reuse_buffers() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, REUSED) and mallopt(_M_TRIM_THRESHOLD, KEPT))
+    wanted = ((_M_ARENA_MAX, ARENAS), (_M_MMAP_THRESHOLD, REUSED), (_M_TRIM_THRESHOLD, KEPT))
+    return all(bool(mallopt(*setting)) for setting in wanted)
 
 
 def spare_the_collector() -> None:
