@@ -35,3 +35,14 @@ class InThreads:
         """Until all that was begun has ended."""
         for thread in self._threads:
             thread.join()
+
+
+class AtOnce:
+    """Does the work in the caller's thread: for tests."""
+
+    def __call__(self, work: Callable[[], None]) -> None:
+        """Do `work`."""
+        work()
+
+    def wait(self) -> None:
+        """Nothing is ever left."""

@@ -40,6 +40,31 @@ class IWriter(Protocol):
         """Do what was submitted, and close the log.  Blocks; after `end`."""
 
 
+class WriterAtOnce:
+    """Does each request when it is submitted, in the caller's thread: for tests."""
+
+    def __init__(self, log: VolumeLog) -> None:
+        self._log = log
+        self._ended = False
+
+    def submit(self, request: Request) -> Deferred[Any]:
+        """Have it done."""
+        if self._ended:
+            return fail(Unavailable("the node is stopping"))
+        self._log.commit([request])
+        self._log.settle()
+        request.answer()
+        return request.done
+
+    def end(self) -> None:
+        """Take no more requests."""
+        self._ended = True
+
+    def close(self) -> None:
+        """Close the log."""
+        self._log.close()
+
+
 class WriterThread:
     """
     The thread.  It answers a whole group by one call into the reactor's thread.

@@ -168,10 +168,19 @@ class Index:
             return [name for (name,) in rows]
 
     # -- the writer ---------------------------------------------------------------------
-    @property
-    def transaction(self) -> apsw.Connection:
-        """`with` this, all that is written is written at once."""
-        return self._writer
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written within is written at once, or, after an error, not at all."""
+        # Not apsw's own `with connection`: a full disk ends a transaction by itself, and
+        # rolling it back once more would hide that error behind another.
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
 
     def find_now(self, key: bytes) -> Place | None:
         """As `find`, within the transaction."""

@@ -131,7 +131,7 @@ class Ledger:
             return
         recent, tombstones, touched = self._recent, self._tombstones, self._touched
         owed = dict(self.owed)
-        with self._index.transaction:
+        with self._index.transaction():
             self._index.add_tombstones(tombstones.values())
             self._index.remove(key for key, place in recent.items() if place is None)
             rows = [(key, place) for key, place in recent.items() if place is not None]
@@ -147,7 +147,7 @@ class Ledger:
 
     def move(self, volume: Volume, records: Sequence[Record], sources: Container[int]) -> None:
         """Compaction copied `records` of the volumes `sources` into `volume`."""
-        with self._index.transaction:
+        with self._index.transaction():
             for record in records:
                 if record.name is None:
                     continue
@@ -166,7 +166,7 @@ class Ledger:
 
     def retire(self, volume: Volume | None, sources: Sequence[Volume]) -> None:
         """`volume`, if any, has taken the place of `sources`."""
-        with self._index.transaction:
+        with self._index.transaction():
             for source in sources:
                 self._index.forget_volume(source.id, fragments=source.live != 0)
                 self._touched.pop(source.id, None)

@@ -50,8 +50,9 @@ class ObjectFiles:
             raise NoSuchFragment(f"fragment {name} is not here") from error
         try:
             trailer = self._trailer(fd, name)
-        except BaseException:
+        except BaseException as error:
             self._files.close(fd)
+            self._counters.damaged += isinstance(error, FragmentDamaged)
             raise
         return fd, trailer
 

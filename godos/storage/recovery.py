@@ -116,7 +116,7 @@ class Recovery:
             volume.closed = volume.closed or file.number in closed
             self.shelf.add(volume)
             volumes.append(volume)
-        with self.index.transaction:
+        with self.index.transaction():
             for gone in known.values():
                 self.log.info(
                     "volume {number} of {path} is not there as the index knew it",

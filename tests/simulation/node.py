@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from godos.model.errors import NoSuchFragment, Unavailable
 from godos.model.names import FragmentName
+from godos.storage.background import AtOnce
 from godos.storage.log import VolumeLog
 from godos.storage.opening import Machinery, Wanted, open_store
 from godos.storage.requests import Request
@@ -33,17 +34,6 @@ def now(deferred: Deferred[T]) -> T:
         results[0].raiseException()
     result: T = results[0]
     return result
-
-
-class AtOnce:
-    """Does background work in the caller's thread."""
-
-    def __call__(self, work: Callable[[], None]) -> None:
-        """Do `work`."""
-        work()
-
-    def wait(self) -> None:
-        """Nothing is ever left."""
 
 
 class CrankedWriter:
@@ -104,9 +94,10 @@ class Promises:
 
 @define
 class Node:
-    """A store on `disk`; all that it does it does at once."""
+    """A store on `disk` that leaves `reserve` bytes of it free; what it does it does at once."""
 
     disk: SimulatedDisk
+    reserve: int = 0
     store: DiskFragmentStore = field(init=False)
     writer: CrankedWriter = field(init=False)
     failures: list[str] = field(factory=list)
@@ -130,7 +121,7 @@ class Node:
             in_reactor=in_reactor,
             files=self.disk,
             volume_size=VOLUME,
-            reserve=0,
+            reserve=self.reserve,
             background=AtOnce,
             writer=writer,
         )
