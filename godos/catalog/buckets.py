@@ -85,6 +85,20 @@ class Buckets:
             self._cache[name] = found
         return found
 
+    async def remade(self, bucket: Bucket) -> Bucket | None:
+        """
+        Another bucket that has the name of `bucket`, which was read up to 2 s ago.
+
+        Nothing was found in `bucket`: before that is told, it must be the right one.  Where
+        changes settle none can have come, for a deletion outlasts all trust in the old row.
+
+        Fails: NoSuchBucket.
+        """
+        if self._settle:
+            return None
+        found = (await self.fresh(bucket.name)).bucket
+        return None if found.id == bucket.id else found
+
     def forget(self, name: str) -> None:
         """The cached row is known to be old."""
         self._cache.pop(name, None)

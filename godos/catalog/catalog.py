@@ -24,6 +24,7 @@ from godos.catalog.writing import Backoff, Writer
 from godos.deferreds import deferred
 from godos.model.blobs import Blob, Placed
 from godos.model.catalog import ICatalog, Removal, RepairWork
+from godos.model.errors import NoSuchKey, NoSuchVersion
 from godos.model.members import ApiServer, Cluster, Node
 from godos.model.names import new_id
 from godos.model.versions import (
@@ -37,6 +38,7 @@ from godos.model.versions import (
     WriteCondition,
 )
 
+NOTHING = Listing((), (), None)
 DYNAMODB_SETTLE = 10.0  # seconds: 2 of cache + 5 until abandoned < 10, with room to arrive
 
 
@@ -111,11 +113,23 @@ class Catalog:
     # -- objects ------------------------------------------------------------------------
     @deferred
     async def head(self, bucket: Bucket, key: str) -> ObjectVersion:
-        return await self._versions.latest(ObjectKey(bucket, key))
+        try:
+            return await self._versions.latest(ObjectKey(bucket, key))
+        except NoSuchKey:
+            remade = await self._buckets.remade(bucket)
+            if remade is None:
+                raise
+        return await self._versions.latest(ObjectKey(remade, key))
 
     @deferred
     async def version(self, bucket: Bucket, key: str, version_id: str) -> ObjectVersion:
-        return await self._versions.version(ObjectKey(bucket, key), version_id)
+        try:
+            return await self._versions.version(ObjectKey(bucket, key), version_id)
+        except NoSuchVersion:
+            remade = await self._buckets.remade(bucket)
+            if remade is None:
+                raise
+        return await self._versions.version(ObjectKey(remade, key), version_id)
 
     @deferred
     async def commit(
@@ -146,7 +160,10 @@ class Catalog:
         after: str = "",
         limit: int = 1000,
     ) -> Listing:
-        return await self._listings.objects(bucket, prefix, delimiter, after, limit)
+        found = await self._listings.objects(bucket, prefix, delimiter, after, limit)
+        if found == NOTHING and (remade := await self._buckets.remade(bucket)) is not None:
+            return await self._listings.objects(remade, prefix, delimiter, after, limit)
+        return found
 
     @deferred
     async def list_versions(
@@ -158,7 +175,11 @@ class Catalog:
         after_version: str = "",
         limit: int = 1000,
     ) -> Listing:
-        return await self._listings.versions(bucket, prefix, delimiter, after, after_version, limit)
+        rest = prefix, delimiter, after, after_version, limit
+        found = await self._listings.versions(bucket, *rest)
+        if found == NOTHING and (remade := await self._buckets.remade(bucket)) is not None:
+            return await self._listings.versions(remade, *rest)
+        return found
 
     # -- blobs --------------------------------------------------------------------------
     @deferred

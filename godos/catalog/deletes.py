@@ -49,6 +49,8 @@ class Deletes:
         """As ICatalog.delete."""
         if version_id is not None:
             removed = await self._remove(bucket, key, by_id(version_id), condition)
+            if removed is None and (remade := await self._buckets.remade(bucket)) is not None:
+                return await self.delete(remade, key, version_id, condition)
             marker = removed is not None and removed.is_delete_marker
             return Deleted(version_id, marker, removed)
         row = await self._buckets.writable(bucket)
@@ -57,6 +59,8 @@ class Deletes:
             if removed is not None and removed.is_latest:
                 return Deleted(removed=removed)
             row = await self._buckets.fresh(bucket.name)  # or have versions been kept meanwhile?
+            if row.bucket.id != bucket.id:
+                return await self.delete(row.bucket, key, version_id, condition)
             if row.bucket.versioning is Versioning.OFF:
                 return Deleted(removed=removed)
         marker_version = await self._commits.commit(
