@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoRegionError
 
 from godos.model.errors import CannotStart
 
@@ -39,5 +39,9 @@ def connect(region: str | None = None, endpoint: str | None = None) -> DynamoDBC
         session = boto3.session.Session(region_name=region)
         where = session.region_name or (_ANY_REGION if endpoint else None)
         return session.client("dynamodb", region_name=where, endpoint_url=endpoint, config=config)
+    except NoRegionError as error:
+        raise CannotStart(
+            "no AWS region for DynamoDB: write dynamodb:TABLE?region=…, or set AWS_DEFAULT_REGION"
+        ) from error
     except (BotoCoreError, ValueError) as error:
         raise CannotStart(f"cannot reach DynamoDB: {error}") from error

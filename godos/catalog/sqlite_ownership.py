@@ -33,7 +33,8 @@ class Lock:
             CannotStart: the file cannot be opened.
         """
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW  # it gets truncated
+            fd = os.open(self._path, flags, 0o600)
         except OSError as error:
             raise CannotStart(f"cannot open the catalog's lock: {error}") from error
         try:

@@ -19,9 +19,11 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from godos.deferreds import Background, deferred
+from godos.model.errors import InvalidRequest
 from godos.model.locating import ILocator, Located
 from godos.model.members import Node
 from godos.model.names import new_id
+from godos.protocol.fields import Unreadable
 from godos.protocol.locate import Ask, Question
 from godos.protocol.messages import MAX_NAMES, Reply, reply_from_json
 
@@ -187,9 +189,13 @@ class Locator(Service):
         Take in a reply that another API server received: the body of `POST /-/located`.
 
         Raises:
-            Unreadable: it is no reply.
+            InvalidRequest: it is no reply.
         """
-        self.heard(reply_from_json(body))
+        try:
+            reply = reply_from_json(body)
+        except Unreadable as error:
+            raise InvalidRequest(str(error)) from error
+        self.heard(reply)
 
     def _unreachable(self, uid: str, ask: Ask) -> None:
         question = self._questions.get(uid)

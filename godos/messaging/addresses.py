@@ -99,3 +99,5 @@ def _check_endpoint(endpoint: str) -> None:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{endpoint!r} is no endpoint: http://HOST:PORT or https://HOST")
+    if "@" in parts.netloc:
+        raise ValueError("an endpoint holds no user and no password: others see command lines")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from botocore.parsers import ResponseParserError
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
@@ -216,4 +216,11 @@ def reason(error: Exception) -> str:
     """What to tell a person: AWS's words, or what botocore says; neither has a secret."""
     if isinstance(error, ClientError):
         return f"{code(error)}: {error.response['Error'].get('Message', '')}"
+    if isinstance(error, NoRegionError):
+        return "no AWS region: write sqs:NAME?region=…, or set AWS_DEFAULT_REGION"
+    if isinstance(error, NoCredentialsError):
+        return (
+            "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this "
+            "machine a role"
+        )
     return str(error)

@@ -154,7 +154,8 @@ class Front:
         verbs = ObjectVerbs(self.objects, authorise, reactor, reactor.seconds, counters, access_log)
         admin = Admin(self.objects, authorise, verbs.serve, self.unready, counters, reactor)
         serve = verbs.serve if located is None else _either(located, verbs.serve)
-        site = StreamingSite(serve, admin.app.resource(), _is_verb, reactor)
+        is_ours = is_verb if located is None else _is_verb
+        site = StreamingSite(serve, admin.app.resource(), is_ours, reactor)
         site.noisy = False  # we tell ourselves where we listen
         return site
 

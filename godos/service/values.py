@@ -177,6 +177,8 @@ def _endpoint(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{text!r} is no endpoint: http://HOST:PORT or https://HOST")
+    if "@" in parts.netloc:
+        raise ValueError("an endpoint holds no user and no password: others see command lines")
     return text
 
 

@@ -277,3 +277,10 @@ def test_a_page_of_another_site(store: Server) -> None:
     ):
         assert not [name for name in answer.headers if name.lower().startswith("access-control")]
     assert requests.get(url, timeout=PATIENCE).status_code == 404
+
+
+def test_what_only_servers_of_a_cluster_have(store: Server) -> None:
+    """One process alone takes no hand-overs: that resource is not there."""
+    url = store.at("x").replace("/objects/x", "/-/located")
+    answer = requests.post(url, json={}, timeout=PATIENCE)
+    assert (answer.status_code, "NoSuchResource" in answer.text) == (404, True)

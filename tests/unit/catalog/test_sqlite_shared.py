@@ -210,3 +210,14 @@ async def test_two_who_start_at_once(machine: Machine) -> None:
     ]
     await gatherResults(writes)
     assert len((await several[0].query("shelf")).items) == 6
+
+
+def test_a_lock_that_leads_elsewhere(tmp_path: Path) -> None:
+    """A link that somebody put in the lock's place costs no other file its content."""
+    precious = tmp_path / "precious"
+    precious.write_text("content")
+    path = tmp_path / "catalog.sqlite.lock"
+    path.symlink_to(precious)
+    with pytest.raises(CannotStart, match="lock"):
+        Lock(str(path)).acquire()
+    assert precious.read_text() == "content"

@@ -13,9 +13,9 @@ from zope.interface.verify import verifyObject
 
 from godos.cluster.locator import HITS_KEPT, MISSES_KEPT, Locator
 from godos.cluster.ways import DirectWay, IWay
+from godos.model.errors import InvalidRequest
 from godos.model.locating import Holder, ILocator, Located
 from godos.model.members import Node
-from godos.protocol.fields import Unreadable
 from godos.protocol.locate import ATTEMPTS, GIVE_UP
 from godos.protocol.messages import MAX_NAMES
 
@@ -167,5 +167,5 @@ class DirectTests(SynchronousTestCase):
 
     def test_a_hand_over_that_is_no_reply_is_refused(self) -> None:
         """The other server is told, and nothing changes here."""
-        self.assertRaises(Unreadable, self.locator.handed_over, {"v": 2, "t": "locate"})
-        self.assertRaises(Unreadable, self.locator.handed_over, [])
+        self.assertRaises(InvalidRequest, self.locator.handed_over, {"v": 2, "t": "locate"})
+        self.assertRaises(InvalidRequest, self.locator.handed_over, [])

@@ -33,13 +33,20 @@ def test_options_follow_the_name() -> None:
         "", "sqs", "sqs:", "sqs:a.fifo", "sqs:a/b", "sqs:ü", "sns:q", "none:", "sqs:" + "x" * 73,
         "sqs:" + "x" * 41 + "?own=1", "sqs:q?own=yes", "sqs:q?colour=red", "sqs:q?region=",
         "sqs:q?region=a&region=b", "sqs:q?endpoint=127.0.0.1:80", "sqs:q?endpoint=ftp://h",
-        "sqs:q?endpoint=http://",
+        "sqs:q?endpoint=http://", "sqs:q?endpoint=http://me:pass@h:1",
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
     """With a sentence that says what is right."""
     with pytest.raises(ValueError, match=r"none|letters|neither|option|given once|endpoint"):
         parse_queue(text)
+
+
+def test_passwords_are_not_repeated() -> None:
+    """An endpoint with a password is refused, since others see command lines, and not shown."""
+    with pytest.raises(ValueError, match="password") as refused:
+        parse_queue("sqs:q?endpoint=https://me:hush@localhost:1")
+    assert "hush" not in str(refused.value)
 
 
 def test_each_server_has_a_queue_that_its_id_names() -> None:

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
@@ -15,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from godos.messaging.addresses import SqsAddress
 from godos.messaging.orphans import GRACE, Orphans
 from godos.messaging.queues import QueueUnavailable, Received
-from godos.messaging.sqs import MAX_REQUEST, Clients, SqsQueue
+from godos.messaging.sqs import MAX_REQUEST, Clients, SqsQueue, reason
 from godos.messaging.sqs_queues import SqsQueues
 from godos.model.errors import CannotStart
 
@@ -247,6 +252,11 @@ class ClientsTests(SynchronousTestCase):
         self.assertEqual("eu-west-1", poll.region_name)
         self.assertEqual((25, 1), (poll.config.read_timeout, attempts(poll)))
         self.assertEqual((5, 3), (send.config.read_timeout, attempts(send)))
+
+    def test_what_is_missing_is_told_with_what_to_do(self) -> None:
+        """Somebody who never used AWS can go on from the one line that he sees."""
+        self.assertRegex(reason(NoRegionError()), r"\?region=.* AWS_DEFAULT_REGION")
+        self.assertRegex(reason(NoCredentialsError()), "AWS_ACCESS_KEY_ID")
 
 
 def attempts(meta: Any) -> int:

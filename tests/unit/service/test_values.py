@@ -92,12 +92,20 @@ def test_simple_values() -> None:
         (values.state, "dynamodb:table?regoin=x"),
         (values.state, "dynamodb:table?region=a&region=b"),
         (values.state, "dynamodb:table?endpoint=localhost:1"),
+        (values.state, "dynamodb:table?endpoint=http://me:pass@localhost:1"),
     ],
 )
 def test_refused(parse: object, text: str) -> None:
     """Each refusal says what would have been right."""
     with pytest.raises(ValueError, match=r".{15}"):
         parse(text)  # type: ignore[operator]
+
+
+def test_passwords_are_not_repeated() -> None:
+    """An endpoint with a password is refused, since others see command lines, and not shown."""
+    with pytest.raises(ValueError, match="password") as refused:
+        values.state("dynamodb:table?endpoint=https://me:hush@localhost:1")
+    assert "hush" not in str(refused.value)
 
 
 def test_state() -> None:
