@@ -91,12 +91,13 @@ class Buckets:
 
         Nothing was found in `bucket`: before that is told, it must be the right one.  Where
         changes settle none can have come, for a deletion outlasts all trust in the old row.
-
-        Fails: NoSuchBucket.
         """
         if self._settle:
             return None
-        found = (await self.fresh(bucket.name)).bucket
+        try:
+            found = (await self.fresh(bucket.name)).bucket
+        except NoSuchBucket:
+            return None
         return None if found.id == bucket.id else found
 
     def forget(self, name: str) -> None:
