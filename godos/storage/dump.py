@@ -17,12 +17,14 @@ from godos.model.errors import FragmentDamaged, GodosError, NoSuchFragment
 from godos.model.fragments import CHUNK
 from godos.model.names import FragmentName
 from godos.storage import footer
-from godos.storage.check_objects import bad_block
+from godos.storage.check_objects import Bad, bad_block
 from godos.storage.check_volumes import fault_of
 from godos.storage.description import decode
 from godos.storage.files import READ, IFiles
+from godos.storage.footer import Trailer
 from godos.storage.records import (
     FIRST_RECORD,
+    FORMAT,
     MAGIC,
     SECOND_COPY,
     Kind,
@@ -118,6 +120,8 @@ class Dump:
         header = copies[0] or copies[1]
         if header is None:
             raise NotOurs(f"{self.path} is a volume, and both copies of its header are damaged")
+        if header.format > FORMAT:
+            raise NotOurs(f"{self.path} was written by a newer godos (format {header.format})")
         return header, [copy is not None for copy in copies]
 
     def _volume(self, size: int) -> Iterator[Line]:
@@ -167,8 +171,7 @@ class Dump:
         trailer = trailer_of(self.files, self.fd, self.path)
         line = {"type": "object", "format": trailer.format, "name": str(trailer.header.name)}
         line |= {"size": size, **_described(trailer.header), "blocks": len(trailer.checks)}
-        for start in range(0, trailer.header.length, CHUNK):
-            bad = bad_block(trailer, start, self.files.read(self.fd, CHUNK, start))
+        for _, bad in self._chunks(trailer):
             if bad is not None:
                 self.sound = False
                 return line | {"ok": False, "what": bad.what, "at": bad.offset}
@@ -178,13 +181,17 @@ class Dump:
         trailer = trailer_of(self.files, self.fd, self.path)
         if trailer.header.name != name:
             raise NoSuchFragment(f"{self.path} holds fragment {trailer.header.name}, not {name}")
-        for start in range(0, trailer.header.length, CHUNK):
-            wanted = min(CHUNK, trailer.header.length - start)
-            data = self.files.read(self.fd, wanted, start)
-            bad = bad_block(trailer, start, data)
+        for data, bad in self._chunks(trailer):
             if bad is not None:
                 raise FragmentDamaged(f"fragment {name} at {bad.offset}: {bad.what}")
             yield data
+
+    def _chunks(self, trailer: Trailer) -> Iterator[tuple[bytes, Bad | None]]:
+        """The payload, each piece with what is wrong with it."""
+        for start in range(0, trailer.header.length, CHUNK):
+            size = min(CHUNK, trailer.header.length - start)
+            data = self.files.read(self.fd, size, start)
+            yield data, bad_block(trailer, start, data)
 
 
 def open_dump(files: IFiles, path: str) -> Dump:
@@ -192,12 +199,18 @@ def open_dump(files: IFiles, path: str) -> Dump:
     Open a file to be shown; the caller closes `fd`.
 
     Raises:
-        NotOurs: it cannot be opened.
+        NotOurs: it cannot be read.
     """
     try:
-        return Dump(files, files.open(path, READ), path)
+        fd = files.open(path, READ)
+        try:
+            files.read(fd, 1, 0)  # a folder can be opened, too
+        except BaseException:
+            files.close(fd)
+            raise
     except OSError as error:
         raise NotOurs(f"cannot read {path}: {error.strerror}") from error
+    return Dump(files, fd, path)
 
 
 def _record(pages: Pages, found: Parsed) -> Line:

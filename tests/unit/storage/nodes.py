@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,19 @@ VOLUME = 64 << 10  # bytes
 
 
 def opened(directory: Path, **how: Any) -> DiskFragmentStore:
-    """The node in that directory, made when missing; the caller closes it."""
+    """
+    The node in that directory, made when missing; the caller closes it.
+
+    It compacts only when it is asked to.
+    """
+
+    def in_reactor(call: Callable[..., Any], *args: Any) -> None:
+        if args:  # a failure is told
+            call(*args)
+
     machinery = Machinery(
         maybeDeferred,
-        lambda function, *args: function(*args),
+        in_reactor,
         volume_size=VOLUME,
         reserve=0,
         background=AtOnce,

@@ -6,6 +6,7 @@ import errno
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import apsw
 import pytest
@@ -136,6 +137,29 @@ def test_node_that_was_killed(tmp_path: Path, node: Path) -> None:
     result = check(copy)
     assert result.sorts == {Sort.LEFTOVER}
     assert {finding.file.split("/")[0] for finding in result.findings} == {"staging"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_busy_life(tmp_path: Path, seed: int) -> None:
+    """No kill in a life of puts, replacements, removals and compactions looks like damage."""
+    random, node = Random(seed), tmp_path / "node"
+    store = opened(node)
+    for step in range(150):
+        name = SMALL_NAMES[random.randrange(len(SMALL_NAMES))]
+        if random.random() < 0.7:
+            stored(store, random.choice([10, 3000, 20_000]), name)
+        else:
+            now(store.remove(name))
+        if random.random() < 0.05:
+            now(store.compact())
+        if random.random() < 0.05:
+            now(store.close())
+            store = opened(node)
+        if step % 30 == 29:
+            shutil.copytree(node, tmp_path / str(step))
+    now(store.close())
+    for directory in tmp_path.iterdir():
+        assert check(directory).sorts <= {Sort.LEFTOVER}
 
 
 def test_unfinished_write(node: Path) -> None:
