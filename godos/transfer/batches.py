@@ -14,6 +14,8 @@ from godos.deferreds import deferred
 from godos.model.bodies import IBody
 from godos.model.fragments import CHUNK
 
+CRUMB = 4096  # bytes: smaller pieces are joined, each would take as much again to keep
+
 Sink = Callable[[list[bytes]], "Deferred[None]"]
 
 
@@ -54,7 +56,10 @@ class Batches:
             return
         self.total += len(data)
         self._held += len(data)
-        self._waiting.append(data)
+        if len(data) < CRUMB and self._waiting and len(self._waiting[-1]) < CRUMB:
+            self._waiting[-1] += data
+        else:
+            self._waiting.append(data)
         self._step()
 
     def _step(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
@@ -59,9 +59,7 @@ class BoundedBody:
         counting = _Counting(consumer, self._limit)
         try:
             await self._body.deliver_to(counting)
-        except CancelledError:
-            raise
-        except Exception as error:
+        except Exception as error:  # when it was stopped, the body says that it was cancelled
             if counting.exceeded:
                 raise self._too_large() from error
             raise

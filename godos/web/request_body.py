@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from godos.model.bodies import IBody
 from godos.model.errors import EntityTooLarge, IncompleteBody
+from godos.transfer.batches import CRUMB
 
 
 class BodySource(Protocol):
@@ -240,7 +241,10 @@ class _Pieces:
         self._size += len(data)
         if self._size > self._limit:
             raise self.too_large()
-        self.pieces.append(data)
+        if len(data) < CRUMB and self.pieces and len(self.pieces[-1]) < CRUMB:
+            self.pieces[-1] += data
+        else:
+            self.pieces.append(data)
 
     def too_large(self) -> EntityTooLarge:
         return EntityTooLarge(f"the body has more than {self._limit} bytes")

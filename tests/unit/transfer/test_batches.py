@@ -135,7 +135,7 @@ class BatchesTests(SynchronousTestCase):
         self.batches.write(b"c")
         self.sender.end()
         self.assertEqual(3, self.successResultOf(received))
-        self.assertEqual([b"ab", b"c"], self.batches.take_rest())
+        self.assertEqual(b"abc", b"".join(self.batches.take_rest()))
         self.assertEqual([], self.sink.taken)
 
     def test_an_empty_body_reaches_no_sink(self) -> None:
@@ -165,3 +165,20 @@ def test_all_bytes_arrive_in_order(pieces: list[bytes]) -> None:
     assert results == [sum(map(len, pieces))]
     assert b"".join(taken) == b"".join(pieces)
     assert all(len(batch) >= 16 for batch in taken[:-1])
+
+
+def test_a_body_in_crumbs_takes_no_more_memory() -> None:
+    """Whoever sends a few bytes at a time does not make us keep an object for each few."""
+    taken: list[list[bytes]] = []
+
+    def sink(batch: list[bytes]) -> Deferred[None]:
+        taken.append(batch)
+        return succeed(None)
+
+    batches = Batches(sink, 64 << 10)
+    crumbs = [bytes([n % 256, n % 251]) for n in range(100_000)]
+    for crumb in crumbs:
+        batches.write(crumb)
+    batches.flush().addErrback(lambda failure: failure.raiseException())
+    assert b"".join(piece for batch in taken for piece in batch) == b"".join(crumbs)
+    assert max(len(batch) for batch in taken) <= 32

@@ -11,6 +11,7 @@ from zope.interface.verify import verifyObject
 from godos.model.bodies import IBody
 from godos.model.errors import EntityTooLarge, IncompleteBody
 from godos.web.bounded import BoundedBody
+from godos.web.request_body import RequestBody
 from tests.unit.objects.stores import now
 from tests.unit.web.fakes import FakeBody
 from tests.unit.web.streaming_wire import Sink
@@ -84,3 +85,22 @@ def test_giving_up() -> None:
     with pytest.raises(CancelledError):
         now(waiting)
     assert body.waiting.called
+
+
+class Connection:
+    """A `BodySource` that does nothing by itself."""
+
+    def read_body(self) -> None:
+        """The test feeds the body."""
+
+    def rest_body(self) -> None:
+        """The test knows when to stop."""
+
+
+def test_a_real_body_that_is_too_large() -> None:
+    """The client is told so, rather than hung up on: the server did not cancel anything."""
+    body = RequestBody(Connection(), None)
+    delivering = BoundedBody(body, 5).deliver_to(Sink())
+    body.data_arrived(b"hello!")
+    with pytest.raises(EntityTooLarge):
+        now(delivering)

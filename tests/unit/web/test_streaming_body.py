@@ -212,7 +212,7 @@ class RequestBodyTests(SynchronousTestCase):
         self.body.data_arrived(b"01234")
         self.body.data_arrived(b"56789")
         self.body.all_arrived()
-        self.assertEqual([b"01234", b"56789"], self.successResultOf(done))
+        self.assertEqual(b"0123456789", b"".join(self.successResultOf(done)))
 
     def test_collect_announced_too_large(self) -> None:
         """A length over the limit is refused before a byte is asked for."""
