@@ -31,6 +31,29 @@ class Site(Protocol):
 Listen = Callable[..., IListeningPort]
 
 
+def bound(binding: Binding) -> socket.socket:
+    """
+    A socket that has the place, and does not listen.
+
+    Raises:
+        CannotStart: the port is in use, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in binding.interface else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((binding.interface, binding.port))
+    except OSError as error:
+        made.close()
+        raise _cannot(binding.interface, binding.port, error) from error
+    return made
+
+
+def _cannot(interface: str, port: int, error: OSError) -> CannotStart:
+    where = joined(interface or "0.0.0.0", port)
+    return CannotStart(f"cannot listen on {where}: {error.strerror or error}")
+
+
 class Listener:
     """
     The port of a daemon.
@@ -82,16 +105,8 @@ class Listener:
         return f"{'http' if self._tls is None else 'https'}://{self.address}"
 
     def _reserve(self) -> Deferred[None]:
-        interface, port = self._binding.interface, self._binding.port
-        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind((interface, port))
-        except OSError as error:
-            bound.close()
-            raise self._cannot(port, error) from error
-        self._reserved, self.number = bound, bound.getsockname()[1]
+        self._reserved = bound(self._binding)
+        self.number = self._reserved.getsockname()[1]
         return succeed(None)
 
     def _release(self) -> Deferred[None]:
@@ -109,7 +124,7 @@ class Listener:
                 self._reactor, self._site, self.number, interface, tls=self._tls
             )
         except CannotListenError as error:  # another was faster between the two steps
-            raise self._cannot(self.number, error.socketError) from error
+            raise _cannot(interface, self.number, error.socketError) from error
         return succeed(None)
 
     @deferred
@@ -121,7 +136,3 @@ class Listener:
     def _abort(self) -> None:
         if self._site is not None:
             self._site.abort()
-
-    def _cannot(self, port: int, error: OSError) -> CannotStart:
-        where = joined(self._binding.interface or "0.0.0.0", port)
-        return CannotStart(f"cannot listen on {where}: {error.strerror or error}")

@@ -62,6 +62,25 @@ def test_two_in_one_folder(tmp_path: Path) -> None:
         assert not list(tmp_path.glob("*.pid"))
 
 
+def test_background_on_a_port_in_use(tmp_path: Path) -> None:
+    """What stands in the way is told on the terminal too, before the daemon leaves it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        refused = subprocess.run(
+            command("godos", "--port", str(port)),
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr == f"godos: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_background(tmp_path: Path) -> None:
     """Without -n it goes to the background, says how to stop it, and logs to its own file."""
     port = free_port()
