@@ -80,7 +80,7 @@ class Teller:
             self._bar.render_finish()
 
     def _expect(self, size: int) -> None:
-        if sys.stderr.isatty():
+        if size and sys.stderr.isatty():
             self._bar = click.progressbar(
                 length=size, label="reading", file=sys.stderr, update_min_steps=size // 200 or 1
             )
