@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from godos.cluster.members import IMembers
 from godos.deferreds import Background, deferred, within
@@ -90,7 +91,9 @@ class BlobRead:
                 data: bytes = await within(PATIENCE, self._reader.read(), self._sources.clock)
                 if not data:
                     raise FragmentDamaged("the fragment ended early")
-            except (GodosError, TimeoutError) as error:
+            except CancelledError:
+                raise
+            except Exception as error:
                 await self._give_up_reader(error)
             else:
                 self._position += len(data)
@@ -138,7 +141,9 @@ class BlobRead:
         opening = store.open(name, self._position, self._stop)
         try:
             reader = await within(PATIENCE, opening, self._sources.clock)
-        except (GodosError, TimeoutError) as error:
+        except CancelledError:
+            raise
+        except Exception as error:
             self._note(placed, error)
             return False
         if not self._is_ours(reader.header):
@@ -165,6 +170,8 @@ class BlobRead:
     # -- what troubles teach -----------------------------------------------------------------
     def _note(self, placed: Placed, error: Exception) -> None:
         """Remember why a node did not do, and let the cluster learn from it."""
+        if not isinstance(error, GodosError | TimeoutError):  # a bug; the others may do without
+            self._log.failure("node {node} failed", Failure(error), node=placed.node)
         self._trouble(placed, str(error) or type(error).__name__)
         if isinstance(error, NodeUnreachable | NodeFailed | WrongNode | TimeoutError):
             self._sources.members.suspect(placed.node)

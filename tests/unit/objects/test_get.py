@@ -281,3 +281,23 @@ def test_locate_names_the_holders() -> None:
     assert len(now(store.objects.locate("objects", "k", None)).holders) == 3
     now(store.objects.put("objects", "empty", Body(b""), PutRequest()))
     assert now(store.objects.locate("objects", "empty", None)).holders == ()
+
+
+@pytest.mark.parametrize("step", ["open", "read"])
+def test_a_node_that_fails_like_nothing_foreseen(step: str) -> None:
+    """Whatever broke there, another node has the bytes; and the log has the fault."""
+    store, version = stored()
+    broken, _ = holder(store, version)
+
+    def trouble(*_: object) -> Deferred[Any]:
+        return fail(OSError("Input/output error"))
+
+    def with_trouble(reader: Any) -> Any:
+        reader.read = trouble
+        return reader
+
+    opened = broken.open
+    broken.open = (
+        trouble if step == "open" else lambda *asked: opened(*asked).addCallback(with_trouble)
+    )
+    assert whole(get(store)) == DATA
