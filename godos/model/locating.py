@@ -37,4 +37,4 @@ class ILocator(Interface):
         """Never fails for a silent node; answers within the locate time-out (5 s)."""
 
     def forget(incarnation: str) -> None:
-        """A holder that was named did not give the bytes: ask anew next time."""
+        """What was found is not to be believed any more: ask anew next time."""

@@ -99,6 +99,7 @@ class Objects:
         version = await self._getter.find(bucket, key, version_id)
         if version.incarnation is None:
             return NOWHERE
+        self._locator.forget(version.incarnation)  # who asks wants to know how it is now
         found = await self._locator.locate([version.incarnation])
         return found[version.incarnation]
 

@@ -276,8 +276,9 @@ def test_listings_are_full_pages() -> None:
 
 
 def test_locate_names_the_holders() -> None:
-    """Three copies, three holders; an empty object has nobody to ask for."""
-    store, _ = stored()
+    """As they are now, whatever is remembered; an empty object has nobody to ask for."""
+    store, version = stored()
+    store.locator.known[version.incarnation] = Located((), complete=True)
     assert len(now(store.objects.locate("objects", "k", None)).holders) == 3
     now(store.objects.put("objects", "empty", Body(b""), PutRequest()))
     assert now(store.objects.locate("objects", "empty", None)).holders == ()
