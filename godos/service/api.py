@@ -36,6 +36,7 @@ from godos.service.state import OpenCatalog
 from godos.service.talk import Talk
 from godos.service.tls import server_tls
 from godos.service.values import SqliteState, State
+from godos.web.access import Authorise
 from godos.web.exchange import IExchange
 from godos.web.listening import listen
 from godos.web.streaming import StreamingSite
@@ -48,7 +49,7 @@ class ApiSettings:
     """What the person who starts it decided.  None: the default depends on the cluster."""
 
     binding: Binding
-    allow_anonymous: bool
+    guests: Authorise
     advertise: str | None
     state: State
     queue: SqsAddress | None
@@ -85,7 +86,7 @@ class Options(DaemonOptions):
     def record(self) -> ApiSettings:
         return ApiSettings(
             binding=bind_guarded(self.chosen, self["allow-anonymous"]),
-            allow_anonymous=self["allow-anonymous"],
+            guests=guests(self["allow-anonymous"], self["address"], self["advertise"]),
             advertise=self["advertise"],
             state=self["state"],
             queue=self["queue"],
@@ -137,7 +138,7 @@ class ApiServerDaemon:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
-                authorise=guests(settings.allow_anonymous),
+                authorise=settings.guests,
                 relocate=self._given.relocate,
             ),
         )

@@ -34,6 +34,7 @@ from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.tls import server_tls
 from godos.service.values import SqliteState
+from godos.web.access import Authorise
 from godos.web.listening import listen
 from godos.web.streaming import StreamingSite
 
@@ -46,7 +47,7 @@ class EmbeddedSettings:
     """What the person who starts it decided.  `policy` None: the cluster's."""
 
     binding: Binding
-    allow_anonymous: bool
+    guests: Authorise
     storage: Sequence[Path]
     policy: str | None
     tls: CertificateOptions | None
@@ -77,7 +78,7 @@ class Options(DaemonOptions):
     def record(self) -> EmbeddedSettings:
         return EmbeddedSettings(
             binding=bind_guarded(self.chosen, self["allow-anonymous"]),
-            allow_anonymous=self["allow-anonymous"],
+            guests=guests(self["allow-anonymous"], self["address"]),
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
             tls=server_tls(self["tls-cert"], self["tls-key"]),
@@ -123,7 +124,7 @@ class EmbeddedServer:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
-                authorise=guests(settings.allow_anonymous),
+                authorise=settings.guests,
             ),
         )
         self._listener = Listener(

@@ -5,12 +5,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from godos.service.values import Address, address
 from godos.web.access import Authorise, allow_anyone
 from godos.web.own_machine import OwnMachine
 
 
 def guests(
-    allow_anonymous: bool, machine_name: Callable[[], str] = socket.gethostname
+    allow_anonymous: bool,
+    listens: Address | None,
+    advertised: str | None = None,
+    machine_name: Callable[[], str] = socket.gethostname,
 ) -> Authorise:
-    """Everybody when that was asked for; else this machine, to which the port is bound."""
-    return allow_anyone if allow_anonymous else OwnMachine([machine_name()])
+    """
+    Everybody when that was asked for; else this machine, to which the port is bound.
+
+    Args:
+        listens: what `--address` says; a name in it is one that people may use.
+        advertised: the same for `--advertise`.
+    """
+    if allow_anonymous:
+        return allow_anyone
+    hosts = [where.host for where in (listens, advertised and address(advertised)) if where]
+    return OwnMachine([machine_name(), *(host for host in hosts if host)])

@@ -7,6 +7,7 @@ from twisted.python.failure import Failure
 
 from godos.model.errors import AccessDenied
 from godos.service.guests import guests
+from godos.service.values import Address
 from godos.web.access import ANONYMOUS, Action
 from tests.unit.web.fakes import FakeExchange
 
@@ -14,15 +15,16 @@ from tests.unit.web.fakes import FakeExchange
 def outcome(allow_anonymous: bool, host: str) -> object:
     """What the hook says of a PUT to this host."""
     found: list[object] = []
-    authorise = guests(allow_anonymous, lambda: "desk")
+    listens = Address("store.home", 8030)
+    authorise = guests(allow_anonymous, listens, "proxy.home:80", lambda: "desk")
     exchange = FakeExchange("PUT", "/objects/a", {"Host": host})
     authorise(exchange, Action.PUT, "objects", "a").addBoth(found.append)
     return found[0]
 
 
-@pytest.mark.parametrize("host", ["localhost:8030", "desk:8030"])
+@pytest.mark.parametrize("host", ["localhost:8030", "desk:8030", "store.home", "proxy.home"])
 def test_this_machine(host: str) -> None:
-    """Programs on this machine come in, by its own name as well."""
+    """Programs on this machine come in, also by its own name and those in its settings."""
     assert outcome(False, host) == ANONYMOUS
 
 
