@@ -76,8 +76,8 @@ def _is_same(origin: bytes, host: bytes | None) -> bool:
 
 def _stranger(host: bytes) -> AccessDenied:
     return AccessDenied(
-        "without credentials this server answers only to localhost, IP addresses and its own names, "
-        f"and not to {_shown(host)}: name it with --address, or let everybody in with "
+        "without credentials this server answers only to localhost, IP addresses and its own "
+        f"names, and not to {_shown(host)}: name it with --address, or let everybody in with "
         "--allow-anonymous"
     )
 
