@@ -17,6 +17,9 @@ from godos.model.errors import CannotStart, CatalogEmpty, Conflict
 from godos.model.members import FORMAT, ApiServer, Cluster, Node, NodeState
 
 
+API_KEPT = 24 * 3600.0  # seconds after its last beat that an API server's row may stay
+
+
 class Members:
     def __init__(
         self,
@@ -94,7 +97,8 @@ class Members:
     async def beat_api(self, server: ApiServer) -> None:
         place = APIS, server.id.encode()
         item = row(*place, self._draw_id(), addr=server.address, beat=server.beat)
-        refusal = await self._writer.write([Put(item)])
+        expires = int(self._clock.seconds() + API_KEPT)
+        refusal = await self._writer.write([Put(evolve(item, expires=expires))])
         if refusal is not None:
             refusal.or_unknown()
 
