@@ -107,6 +107,8 @@ class StagedFile:
             try:
                 self._close()
                 self._tools.files.unlink(self._path)
+            except FileNotFoundError:
+                return  # it had left staging when it could not be sealed
             except OSError as error:
                 self._tools.health.wrote("dropping an upload", error)
 
