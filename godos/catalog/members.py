@@ -16,7 +16,6 @@ from godos.catalog.writing import Backoff, Turns, Writer
 from godos.model.errors import CannotStart, CatalogEmpty, Conflict
 from godos.model.members import FORMAT, ApiServer, Cluster, Node, NodeState
 
-
 API_KEPT = 24 * 3600.0  # seconds after its last beat that an API server's row may stay
 
 
