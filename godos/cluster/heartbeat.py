@@ -73,7 +73,15 @@ class NodeHeartbeat(Periodic):
         Fails: CatalogUnavailable; the next beat says it.
         """
         self._failure = reason
-        return self._beat()
+        return self._say_so()
+
+    @deferred
+    async def _say_so(self) -> None:
+        """A beat on its way may win against ours, once: then ours is next."""
+        for _ in range(2):
+            await self._beat()
+            if self.node.state is NodeState.FAILED:
+                return
 
     @deferred
     async def _beat(self) -> None:

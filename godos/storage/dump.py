@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define
 
 from godos.model.blobs import FragmentHeader
-from godos.model.errors import FragmentDamaged, GodosError, NoSuchFragment
+from godos.model.errors import CannotStart, FragmentDamaged, NoSuchFragment
 from godos.model.fragments import CHUNK
 from godos.model.names import FragmentName
 from godos.storage import footer
@@ -41,7 +41,7 @@ _KNOWN = ("node", "reason")  # a field of node.json and checked.json, of failed.
 Line = dict[str, Any]
 
 
-class NotOurs(GodosError):
+class NotOurs(CannotStart):
     """A file is none that a node keeps, or nothing of it can be told."""
 
 

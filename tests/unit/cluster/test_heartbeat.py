@@ -123,6 +123,13 @@ class NodeHeartbeatTests(SynchronousTestCase):
         refused = self.failureResultOf(self.heart(boot="2" * 32).claim(), CannotStart)
         self.assertIn("godos disk check", str(refused.value))
 
+    def test_a_failure_wins_against_a_beat_on_its_way(self) -> None:
+        """Somebody else's write comes between: the failure is still written at once."""
+        heart = self.running()
+        self.successResultOf(self.catalog.update_node(evolve(self.row(), zone="elsewhere")))
+        self.successResultOf(heart.failed("fsync said EIO"))
+        self.assertEqual(NodeState.FAILED, self.row().state)
+
     def test_a_checked_disk_is_let_back(self) -> None:
         """After `godos disk check` the node is up again."""
         heart = self.running()
