@@ -7,7 +7,7 @@ of the writer.  It may be stopped between any two steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -138,7 +138,7 @@ class Compactor:
             while await self._tools.in_thread(copy.step):
                 if self._stopping:
                     raise Unavailable("the node is stopping")
-        except BaseException as error:
+        except Exception as error:
             await self._tools.in_thread(copy.drop)
             if not isinstance(error, VolumeDamaged):
                 raise
@@ -162,14 +162,17 @@ class Compactor:
         """Put the copy in the place of its sources."""
         try:
             volume = await self._job(self._install, work, copy)
-        except BaseException:
+        except Exception:
             await self._tools.in_thread(copy.drop)
             raise
         await self._tools.in_thread(copy.let_go)
         records = self._records(volume)
-        while await self._job(self._move, work, volume, records):
-            if self._stopping:
-                raise Unavailable("the node is stopping")
+        try:
+            while await self._job(self._move, work, volume, records):
+                if self._stopping:
+                    raise Unavailable("the node is stopping")
+        finally:
+            records.close()
         await self._job(self._retire, work, volume)
 
     # -- changing, in the writer's thread -----------------------------------------------
@@ -216,7 +219,7 @@ class Compactor:
         tools.shelf.add(volume)
         return volume
 
-    def _records(self, volume: Volume) -> Iterator[Record]:
+    def _records(self, volume: Volume) -> Generator[Record]:
         """What was copied, read back."""
         taken = self._tools.shelf.take(volume.id)
         if taken is None:
