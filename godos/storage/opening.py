@@ -20,6 +20,7 @@ from godos.storage.counters import Counters
 from godos.storage.files import IFiles, LocalFiles
 from godos.storage.group import IWriter, WriterThread
 from godos.storage.health import Health
+from godos.storage.holdings import Holdings
 from godos.storage.identity import (
     Identity,
     adopted,
@@ -154,8 +155,16 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
         identity=identity,
         health=health,
         counters=counters,
-        ledger=volumes.ledger,
-        small=SmallFragments(files, volumes.shelf, volumes.ledger, counters),
+        holdings=Holdings(
+            files=files,
+            layout=layout,
+            ledger=volumes.ledger,
+            small=SmallFragments(files, volumes.shelf, volumes.ledger, counters),
+            objects=objects,
+            health=health,
+            counters=counters,
+            in_thread=machinery.in_thread,
+        ),
         objects=objects,
         writer=writer,
         compactor=compactor,

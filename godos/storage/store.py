@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, fail
@@ -12,7 +11,7 @@ from zope.interface import implementer
 
 from godos.deferreds import InThread, deferred
 from godos.model.blobs import FragmentHeader
-from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, NoSuchFragment, Unavailable
+from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, Unavailable
 from godos.model.fragments import CHUNK, SMALL, IFragmentStore, Pieces
 from godos.model.names import FragmentName
 from godos.storage.compaction import Compactor
@@ -20,16 +19,16 @@ from godos.storage.counters import Counters
 from godos.storage.files import IFiles, Room
 from godos.storage.group import IWriter
 from godos.storage.health import Health
+from godos.storage.holdings import Holdings
 from godos.storage.identity import Identity, adopted, belongs_to, write_identity
-from godos.storage.index import key_of, name_of
 from godos.storage.layout import Layout
-from godos.storage.ledger import Ledger
 from godos.storage.object_files import ObjectFiles
 from godos.storage.proof import forget_proof, is_proved
-from godos.storage.reader import BlockFile, FileReader, HeldReader, or_release
+from godos.storage.reader import BlockFile, or_release
 from godos.storage.requests import Put, Remove
-from godos.storage.small import SmallFragments
 from godos.storage.upload import DiskUpload, UploadTools
+
+T = TypeVar("T")
 
 _STEP = 16 * CHUNK  # bytes that `verify` reads in one go
 
@@ -43,8 +42,7 @@ class Parts:
     identity: Identity
     health: Health
     counters: Counters
-    ledger: Ledger
-    small: SmallFragments
+    holdings: Holdings
     objects: ObjectFiles
     writer: IWriter
     compactor: Compactor
@@ -137,34 +135,14 @@ class DiskFragmentStore:
     # -- reading ------------------------------------------------------------------------
     def open(self, name: FragmentName, start: int, stop: int | None) -> Deferred[object]:
         """Begin to read a fragment; see IFragmentStore."""
-        return or_release(
-            self._parts.in_thread(self._open, name, start, stop), lambda reader: reader.close()
-        )
-
-    def _open(self, name: FragmentName, start: int, stop: int | None) -> Any:
-        self._check()
-        self._parts.counters.reads += 1
-        try:
-            return HeldReader(*self._parts.small.read(name, start, stop))
-        except NoSuchFragment:
-            file = self._open_file(name)
-        try:
-            length = file.header.length
-            end = length if stop is None else min(stop, length)
-            return FileReader(file, min(start, end), end, self._parts.in_thread)
-        except BaseException:
-            file.close()
-            raise
-
-    def _open_file(self, name: FragmentName) -> BlockFile:
-        fd, trailer = self._parts.objects.open(name)
-        return BlockFile(self._parts.files, fd, trailer, self._parts.counters)
+        opening: Deferred[Any] = self._ask(self._parts.holdings.open, name, start, stop)
+        return or_release(opening, lambda reader: reader.close())
 
     @deferred
     async def verify(self, name: FragmentName) -> FragmentHeader:
         """Re-read a fragment from the disk; see IFragmentStore."""
         found = await or_release(
-            self._parts.in_thread(self._begin_verify, name),
+            self._ask(self._parts.holdings.begin_verify, name),
             lambda found: found.close() if isinstance(found, BlockFile) else None,
         )
         if isinstance(found, FragmentHeader):
@@ -172,68 +150,30 @@ class DiskFragmentStore:
         try:
             for start in range(0, found.header.length, _STEP):
                 stop = min(start + _STEP, found.header.length)
-                await self._parts.in_thread(found.check, start, stop)
+                await self._ask(found.check, start, stop)
             return found.header
         finally:
             await self._parts.in_thread(found.close)
 
-    def _begin_verify(self, name: FragmentName) -> FragmentHeader | BlockFile:
-        """The header of a small fragment, which is good; or the file of a large one."""
-        self._check()
-        try:
-            return self._parts.small.read(name, 0, None, past_cache=True)[0]
-        except NoSuchFragment:
-            file = self._open_file(name)
-        file.forget_cache()
-        return file
-
-    # -- asking -------------------------------------------------------------------------
     def holds(self, incarnations: Sequence[str]) -> Deferred[Mapping[str, tuple[int, ...]]]:
         """Which fragments of these blobs are here; see IFragmentStore."""
-        return self._parts.in_thread(self._holds, list(incarnations))
-
-    def _holds(self, incarnations: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
-        self._check()
-        held: dict[str, set[int]] = {incarnation: set() for incarnation in incarnations}
-        for incarnation, indexes in held.items():
-            start = bytes.fromhex(incarnation)
-            keys = self._parts.ledger.page(start, start + b"\xff\xff", 1000)
-            indexes.update(name_of(key).index for key in keys)
-        for shelf in {incarnation[:2] for incarnation in held}:
-            for name in self._parts.objects.names(shelf):
-                if name.incarnation in held:
-                    held[name.incarnation].add(name.index)
-        return {each: tuple(sorted(indexes)) for each, indexes in held.items() if indexes}
+        return self._ask(self._parts.holdings.holds, list(incarnations))
 
     def inventory(
         self, after: FragmentName | None = None, limit: int = 1000
     ) -> Deferred[Sequence[FragmentName]]:
         """The next fragments that are here, in the order of their names; () after the last."""
-        return self._parts.in_thread(self._inventory, after, limit)
-
-    def _inventory(self, after: FragmentName | None, limit: int) -> Sequence[FragmentName]:
-        self._check()
-        start = b"" if after is None else key_of(after) + b"\0"
-        small = [name_of(key) for key in self._parts.ledger.page(start, None, limit)]
-        large = islice(self._files_after(after), limit)
-        return sorted({*small, *large})[:limit]
-
-    def _files_after(self, after: FragmentName | None) -> Iterator[FragmentName]:
-        for shelf in self._parts.objects.shelves():
-            if after is None or shelf >= after.incarnation[:2]:
-                for name in self._parts.objects.names(shelf):
-                    if after is None or name > after:
-                        yield name
+        return self._ask(self._parts.holdings.inventory, after, limit)
 
     def room(self) -> Deferred[Room]:
         """Capacity and free bytes of the disk."""
-        return self._parts.in_thread(self._room)
+        return self._ask(self._parts.holdings.room)
 
-    def _room(self) -> Room:
-        try:
-            return self._parts.files.room(self._parts.layout.root)
-        except OSError as error:
-            raise self._parts.health.wrote("asking for free room", error) from error
+    def _ask(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        """Run in a thread what needs an open node."""
+        if self._closed:
+            return fail(Unavailable("the node is stopping"))
+        return self._parts.in_thread(function, *args)
 
     # -- tidying ------------------------------------------------------------------------
     def compact(self) -> Deferred[None]:

@@ -21,7 +21,7 @@ def test_an_index_that_fails_in_the_middle_of_a_group() -> None:
     disk = SimulatedDisk()
     node = Node(disk).start()
     node.put((A, b"first"))
-    index: Any = node.store._parts.ledger._index
+    index: Any = node.store._parts.holdings.ledger._index
 
     def broken(*_: object) -> bool:
         raise apsw.IOError("disk I/O error")

@@ -134,7 +134,7 @@ def test_nothing_left(node: Node) -> None:
 def test_readers_in_flight(node: Node) -> None:
     """A reader that found a fragment before compaction reads it whole after it."""
     parts: Any = node.store._parts
-    places = {name: parts.ledger.find(key_of(name)) for name in node.kept}
+    places = {name: parts.holdings.ledger.find(key_of(name)) for name in node.kept}
     taken = [parts.compactor._tools.shelf.take(place.volume) for place in places.values()]
     node.compact()
     for (name, payload), (old, fd) in zip(node.kept.items(), taken, strict=True):
@@ -215,7 +215,7 @@ def test_damaged_payload_is_carried_along(node: Node) -> None:
     """A damaged fragment is as damaged in the copy: it is neither lost nor made good."""
     node.put(victim := small())
     parts: Any = node.store._parts
-    place = parts.ledger.find(key_of(victim[0]))
+    place = parts.holdings.ledger.find(key_of(victim[0]))
     path = parts.compactor._tools.shelf.get(place.volume).path
     fd = node.disk.open(path, WRITE)
     node.disk.write(fd, [b"?"], place.offset + place.head + 50)
@@ -225,7 +225,7 @@ def test_damaged_payload_is_carried_along(node: Node) -> None:
         node.put(small())
     node.remove(*[name for name in node.kept if name != victim[0]])
     node.compact()
-    moved = parts.ledger.find(key_of(victim[0]))
+    moved = parts.holdings.ledger.find(key_of(victim[0]))
     assert moved.volume != place.volume
     with pytest.raises(FragmentDamaged):
         now(node.store.open(victim[0], 0, None))

@@ -302,12 +302,12 @@ def test_upload_of_untold_length(node: Node) -> None:
 
 def test_index_without_room(node: Node) -> None:
     """When the index finds no room the log is enough: nothing is lost, and it catches up."""
-    index = node.store._parts.ledger._index._writer
+    index = node.store._parts.holdings.ledger._index._writer
     index.pragma("max_page_count", index.pragma("page_count"))
     fragments = [small() for _ in range(300)]
     node.put(*fragments)
     node.writer.log.idle()
-    assert node.store._parts.ledger.waiting >= 300
+    assert node.store._parts.holdings.ledger.waiting >= 300
     for name, payload in fragments:
         assert node.find(name) == payload
     node.remove(*(name for name, _ in fragments[:100]))
@@ -315,6 +315,6 @@ def test_index_without_room(node: Node) -> None:
     node.compact()  # waits for better days
     index.pragma("max_page_count", 1 << 20)
     node.writer.log.idle()
-    assert node.store._parts.ledger.waiting == 0
+    assert node.store._parts.holdings.ledger.waiting == 0
     assert node.failures == []
     assert set(now(node.store.inventory(limit=1000))) == set(node.kept)
