@@ -6,16 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from godos.cluster.periodic import Periodic
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
-from godos.model.errors import CannotStart
+from godos.model.errors import CannotStart, GodosError
 from godos.model.members import ApiServer, Node, NodeState
 
 EVERY = 5.0  # seconds between two beats
+FAREWELL = 1.0  # seconds
 
 
 class NodeHeartbeat(Periodic):
@@ -118,6 +119,7 @@ class ApiHeartbeat(Periodic):
     ) -> None:
         super().__init__("the heartbeat of this server", self.beat, every, clock)
         self._catalog = catalog
+        self._clock = clock
         self._server = server
 
     def beat(self) -> Deferred[None]:
@@ -127,5 +129,13 @@ class ApiHeartbeat(Periodic):
 
     @deferred
     async def farewell(self) -> None:
-        """Take the row away, at an orderly stop."""
-        await self._catalog.remove_api(self._server.id)
+        """
+        Take the row away, at an orderly stop.  Never fails, and takes `FAREWELL` seconds at
+        most: others see without it, a little later, that the row beats no more.
+        """
+        removing = self._catalog.remove_api(self._server.id)
+        try:
+            await removing.addTimeout(FAREWELL, self._clock)
+        except (GodosError, TimeoutError) as error:
+            why = error if isinstance(error, GodosError) else "it takes too long"
+            self._log.info("the row of this server stays in the catalog: {why}", why=why)

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from godos.catalog.catalog import Catalog
-from godos.cluster.heartbeat import EVERY, ApiHeartbeat, NodeHeartbeat
+from godos.cluster.heartbeat import EVERY, FAREWELL, ApiHeartbeat, NodeHeartbeat
 from godos.model.errors import CannotStart, CatalogUnavailable
 from godos.model.members import ApiServer, Node, NodeState
 from tests.memory_items import MemoryItems
@@ -144,6 +144,19 @@ class NodeHeartbeatTests(SynchronousTestCase):
         self.assertEqual([], self.clock.getDelayedCalls())
 
 
+class SilentCatalog(Catalog):
+    """It never answers."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def remove_api(self, server_id: str) -> Deferred[None]:
+        return Deferred(self._cancel)
+
+    def _cancel(self, _: Deferred[None]) -> None:
+        self.cancelled = True
+
+
 class ApiHeartbeatTests(SynchronousTestCase):
     def test_life_of_an_api_server(self) -> None:
         """It registers, beats, and says farewell."""
@@ -159,3 +172,15 @@ class ApiHeartbeatTests(SynchronousTestCase):
         self.successResultOf(heart.stopService())
         self.successResultOf(heart.farewell())
         self.assertEqual([], list(self.successResultOf(catalog.apis())))
+
+    def test_a_catalog_that_does_not_answer_keeps_nobody(self) -> None:
+        """A server that stops does not wait for it longer than a second."""
+        clock, catalog = Clock(), SilentCatalog()
+        heart = ApiHeartbeat(catalog, clock, ApiServer("b" * 32, "127.0.0.1:2"))
+        leaving = heart.farewell()
+        clock.advance(FAREWELL - 0.1)
+        self.assertNoResult(leaving)
+        clock.advance(0.1)
+        self.successResultOf(leaving)
+        self.assertTrue(catalog.cancelled)
+        self.assertEqual([], clock.getDelayedCalls())
