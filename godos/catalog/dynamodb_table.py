@@ -19,13 +19,13 @@ from godos.catalog.items import Check, ConditionFailed, Delete, Item, Present, P
 from godos.catalog.rows import to_steps
 from godos.deferreds import deferred
 from godos.model.errors import CannotStart
+from godos.model.names import new_id
 
 TTL = "expires"  # the attribute by which DynamoDB tidies rows away
 _KEYS = {HASH: ("HASH", "S"), RANGE: ("RANGE", "B")}
 _PATIENCE = 120.0  # seconds for a new table to become active
 _INTERVAL = 0.5  # seconds between two looks
 _NOWHERE = "CHECK"  # a partition in which nothing ever stands
-_TOKEN = "0" * 32  # a transaction that never happens needs no better one
 
 
 class Table:
@@ -78,15 +78,16 @@ class Table:
         await self._may("get_item", {"TableName": self._name, "Key": place})
         await self._may("batch_get_item", {"RequestItems": {self._name: several}})
         await self._may("query", {"TableName": self._name} | partition)
+        token = new_id()  # of its own: one that somebody used may not be used for another
         steps = to_steps(
             [
                 Put(Item(_NOWHERE, b"put", {}), Present()),
                 Delete(_NOWHERE, b"delete", Present()),
                 Check(_NOWHERE, b"check", Present()),
             ],
-            _TOKEN,
+            token,
         )
-        await self._may("transact_write_items", to_transaction(self._name, steps, _TOKEN))
+        await self._may("transact_write_items", to_transaction(self._name, steps, token))
 
     async def _may(self, operation: str, request: dict[str, Any]) -> None:
         try:
