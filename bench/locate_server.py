@@ -233,7 +233,7 @@ class LocateServer:
 
         @deferred
         async def located(reply: Any) -> None:
-            locator.handed_over(reply)
+            locator.handed_over(reply, self.what.me)
 
         return locator, {"located": located, "ask": ask_all, "requests": self._requests}
 

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from godos.deferreds import Background, deferred
-from godos.model.errors import InvalidRequest
+from godos.model.errors import InvalidRequest, WrongNode
 from godos.model.locating import ILocator, Located
 from godos.model.members import Node
 from godos.model.names import new_id
@@ -184,17 +184,23 @@ class Locator(Service):
         self._step(reply.uid)
         return True
 
-    def handed_over(self, body: Any) -> None:
+    def handed_over(self, body: Any, me: str) -> None:
         """
         Take in a reply that another API server received: the body of `POST /-/located`.
 
+        Args:
+            me: id of this API server.
+
         Raises:
             InvalidRequest: it is no reply.
+            WrongNode: it is meant for another server, which seems to be reached here.
         """
         try:
             reply = reply_from_json(body)
         except Unreadable as error:
             raise InvalidRequest(str(error)) from error
+        if reply.to != me:
+            raise WrongNode(f"this is API server {me}, and not {reply.to[:40]!r}")
         self.heard(reply)
 
     def _unreachable(self, uid: str, ask: Ask) -> None:

@@ -199,7 +199,7 @@ class ApiServerDaemon:
 
         @deferred
         async def heard(reply: Any) -> None:
-            locator.handed_over(reply)
+            locator.handed_over(reply, self._id)
 
         def located(exchange: IExchange) -> Deferred[None]:
             answering: Deferred[None] = gate.answer(exchange, heard)

@@ -204,7 +204,9 @@ class World:
     def _hand_over(self, address: str, reply: Any) -> Deferred[Any]:
         number = [api.address for api in self.apis].index(address)
         locator = self.locators[number][0]
-        return self._call(lambda: self.api_alive[number], lambda: locator.handed_over(reply))
+        return self._call(
+            lambda: self.api_alive[number], lambda: locator.handed_over(reply, self.apis[number].id)
+        )
 
     # -- what happens ------------------------------------------------------------------------
     def place(self, name: str, *nodes: str) -> None:

@@ -13,13 +13,14 @@ from zope.interface.verify import verifyObject
 
 from godos.cluster.locator import HITS_KEPT, MISSES_KEPT, Locator
 from godos.cluster.ways import DirectWay, IWay
-from godos.model.errors import InvalidRequest
+from godos.model.errors import InvalidRequest, WrongNode
 from godos.model.locating import Holder, ILocator, Located
 from godos.model.members import Node
 from godos.protocol.locate import ATTEMPTS, GIVE_UP
-from godos.protocol.messages import MAX_NAMES
+from godos.protocol.messages import MAX_NAMES, Reply, as_json
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
+ME = "me"
 
 
 def node(node_id: str, address: str) -> Node:
@@ -167,5 +168,18 @@ class DirectTests(SynchronousTestCase):
 
     def test_a_hand_over_that_is_no_reply_is_refused(self) -> None:
         """The other server is told, and nothing changes here."""
-        self.assertRaises(InvalidRequest, self.locator.handed_over, {"v": 2, "t": "locate"})
-        self.assertRaises(InvalidRequest, self.locator.handed_over, [])
+        self.assertRaises(InvalidRequest, self.locator.handed_over, {"v": 2, "t": "locate"}, ME)
+        self.assertRaises(InvalidRequest, self.locator.handed_over, [], ME)
+
+    def test_a_hand_over_to_the_wrong_server_is_refused(self) -> None:
+        """Servers that all advertise loopback lose no reply to the wrong one."""
+        reply = Reply(
+            uid="u",
+            names=(A,),
+            to="another",
+            to_address="127.0.0.1:8030",
+            holders={},
+            asked=(),
+            ttl=5.0,
+        )
+        self.assertRaises(WrongNode, self.locator.handed_over, as_json(reply), ME)

@@ -69,7 +69,7 @@ class SharedTests(SynchronousTestCase):
 
     def hand_over(self, address: str, reply: Any) -> Deferred[None]:
         number = [api.address for api in self.apis].index(address)
-        return succeed(self.locators[number].handed_over(reply))
+        return succeed(self.locators[number].handed_over(reply, self.apis[number].id))
 
     def test_a_blob_is_found_whoever_takes_the_question(self) -> None:
         """And whoever takes the reply."""
