@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import requests
 
 from tests.integration.daemons import Daemon, environment
+from tests.standins import missing
 
 PATIENCE = 60.0  # seconds for something to happen on a busy machine
 ANYWHERE = ("--address", "127.0.0.1:0")  # any free port of loopback
@@ -234,6 +236,12 @@ def embedded(folder: Path, *words: str) -> Iterator[Server]:
         yield server
     finally:
         server.close()
+
+
+def need_curl() -> None:
+    """Skip the test where there is no curl."""
+    if which("curl") is None:
+        missing("curl")
 
 
 def node_id(storage: Path) -> str:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.integration.catalog_rows import layout, waits_for_repair
-from tests.integration.cluster import PATIENCE, cluster, embedded, until
+from tests.integration.cluster import PATIENCE, cluster, embedded, need_curl, until
 from tests.integration.contents import MIB, content, file_of
 from tests.integration.mounts import enlarge, small_disk
 
@@ -19,6 +19,7 @@ def test_the_only_disk_is_full(tmp_path: Path) -> None:
     storage.mkdir()
     with small_disk(storage, DISK), embedded(tmp_path) as server:
         server.start().await_ready()
+        need_curl()
         words = ["-w", "\n%{http_code} %{size_upload}", "--expect100-timeout", "60"]
         command = ["curl", "-sS", *words, "-T", str(large), server.at("large")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
