@@ -29,7 +29,9 @@ def store(
     queue = f"sqs:{name}?endpoint={fauxqs.url}"
     prepare(state, queue)
     with cluster(tmp_path_factory.mktemp("loss"), state, queue) as made:
-        yield made.start()
+        made.start()
+        await_whole(made)
+        yield made
 
 
 def nodes(store: Cluster, *without: str) -> set[str]:
