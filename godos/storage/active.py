@@ -145,9 +145,18 @@ class ActiveVolume:
         if volume is None:
             return False
         appending = volume.end >= self._zeroed
-        if volume.end > self._sizes.volume // 2 or (appending and volume.end > BUSY_NODE):
+        soon = volume.end > self._sizes.volume // 2 or (appending and volume.end > BUSY_NODE)
+        if soon and not self._spare.begun and self._is_roomy():
             self._spare.prepare()
         return appending and self._spare.ready
+
+    def _is_roomy(self) -> bool:
+        """Whether there is room for zeros that nothing needs yet."""
+        try:
+            self.check_room(2 * self._sizes.volume)
+        except NodeFull:
+            return False
+        return True
 
     def check_room(self, size: int) -> None:
         """Raises NodeFull when `size` more bytes would not leave the reserve."""

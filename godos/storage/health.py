@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Lock
 
 from twisted.logger import Logger
 
@@ -36,6 +37,7 @@ class Health:
         self._files = files
         self._layout = layout
         self._on_failed = on_failed
+        self._lock = Lock()
         self.reason: str | None = None
 
     def check(self) -> None:
@@ -46,15 +48,16 @@ class Health:
     def fail(self, doing: str, error: Exception) -> NodeFailed:
         """Leave service because `doing` failed with `error`; answers what to raise."""
         reason = f"{doing}: {error}"
-        if self.reason is None:
-            self.reason = reason
+        with self._lock:
+            first, self.reason = self.reason is None, self.reason or reason
+        if first:
             self.log.critical(
                 "the node at {path} leaves service: {reason}; `godos disk check` lets it back",
                 path=self._layout.root,
                 reason=reason,
             )
+            self._on_failed(reason)  # before the disk is asked once more, which may take long
             self._leave_word(reason)
-            self._on_failed(reason)
         return NodeFailed(self.reason)
 
     def wrote(self, doing: str, error: OSError) -> GodosError:

@@ -12,6 +12,7 @@ from attrs import frozen
 from godos.deferreds import InThread
 from godos.model.blobs import FragmentHeader
 from godos.model.errors import NoSuchFragment
+from godos.model.fragments import CHUNK
 from godos.model.names import FragmentName
 from godos.storage.counters import Counters
 from godos.storage.files import IFiles, Room
@@ -50,6 +51,8 @@ class Holdings:
         try:
             length = file.header.length
             end = length if stop is None else min(stop, length)
+            if end - start > CHUNK:
+                file.expect_sequential()
             return FileReader(file, min(start, end), end, self.in_thread)
         except BaseException:
             file.close()

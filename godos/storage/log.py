@@ -67,7 +67,7 @@ class VolumeLog:
         self.sequence = sequence
         self._unmarked = False  # no record carries the newest synced mark
         self._refusal: NodeFull | None = None
-        self._rotting = False  # records died, or a volume was closed, since the last flush
+        self._rotting = True  # records died, or a volume was closed, since the last flush
         self.on_rot: Callable[[], None] = lambda: None  # called when the index knows of such
         self._group = self._new_group()
 
@@ -267,8 +267,8 @@ class VolumeLog:
         else:
             try:
                 self._note(group)
-            except apsw.Error as error:  # the log has it all, for the next start to read
-                raise self._health.fail("reading the index", error) from error
+            except Exception as error:  # the log has it all, for the next start to read
+                raise self._health.fail("noting what was written", error) from error
             self._group = self._new_group()
 
     def _give_up(self, group: _Group, full: NodeFull) -> None:

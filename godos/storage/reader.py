@@ -86,6 +86,11 @@ class BlockFile:
         for offset in range(start, stop, CHUNK):
             self.read(offset, min(offset + CHUNK, stop))
 
+    def expect_sequential(self) -> None:
+        """Have the kernel read ahead further."""
+        if self._fd is not None:
+            self._files.expect_sequential(self._fd)
+
     def forget_cache(self) -> None:
         """Have the next reads ask the disk."""
         if self._fd is not None:

@@ -87,6 +87,12 @@ class Recovery:
         found = volume_files(self.files, self.layout)
         known = {(volume.number, volume.salt): volume for volume in self.index.volumes()}
         next_id = max((volume.id for volume in known.values()), default=0) + 1
+        if found and not known:
+            self.log.info(
+                "{path} has no index: reading {count} volumes",
+                path=self.layout.root,
+                count=len(found),
+            )
         volumes = self._shelve(found, known, next_id)
         self.ledger.load()
         for volume in volumes:

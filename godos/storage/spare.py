@@ -75,9 +75,14 @@ class Spare:
         """Whether `take` will give one."""
         return self._fresh is not None
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is one, or it is being made."""
+        return self._preparing or self._fresh is not None
+
     def prepare(self) -> None:
-        """Begin to make one, unless there is one or it is being made."""
-        if self._fresh is None and not self._preparing and not self._stopping:
+        """Begin to make one, unless that was begun."""
+        if not self.begun and not self._stopping:
             self._preparing = True
             self._in_background(self._make)
 

@@ -48,11 +48,6 @@ class Volume:
     def number(self) -> int:
         return self.header.number
 
-    @property
-    def dead(self) -> int:
-        """Bytes that compaction would win."""
-        return max(0, self.end - FIRST_RECORD - self.live - self.kept)
-
     def saw(self, sequence: int) -> None:
         """A record with this sequence number is in the volume."""
         self.lowest = sequence if not self.lowest else min(self.lowest, sequence)
