@@ -1,130 +1,161 @@
-"""The volume that is zeroed in advance."""
+"""Volumes that are zeroed before they are needed."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from random import Random
 
 import pytest
 
+from godos.model.errors import NodeFailed
+from godos.model.names import FragmentName
+from godos.storage.background import InThreads
 from godos.storage.health import Health
 from godos.storage.layout import Layout
-from godos.storage.records import FIRST_RECORD, VolumeHeader
-from godos.storage.spare import Spare, begin_volume, fresh_file
+from godos.storage.spare import Spare
+from tests.contract.fragment_store import header_of
 from tests.simulation.disk import SimulatedDisk
+from tests.simulation.node import VOLUME, Node, now
 
-SIZE = (5 << 20) // 2  # bytes
-HEADER = VolumeHeader(7, b"s" * 16, b"n" * 16, 1)
-LAYOUT = Layout("/node")
-
-
-class Later:
-    """Background work that the test begins."""
-
-    def __init__(self) -> None:
-        self.work: list[Callable[[], None]] = []
-
-    def __call__(self, work: Callable[[], None]) -> None:
-        self.work.append(work)
-
-    def wait(self) -> None:
-        while self.work:
-            self.work.pop(0)()
+RANDOM = Random(9)
 
 
-class Fixture:
-    def __init__(self) -> None:
-        self.disk = SimulatedDisk()
-        for folder in ("/node", "/node/volumes", "/node/staging"):
-            self.disk.make_directory(folder)
-        self.later = Later()
-        self.health = Health(self.disk, LAYOUT, lambda reason: None)
-        self.spare = Spare(self.disk, LAYOUT, SIZE, self.later, self.health)
+def small(size: int = 2000) -> tuple[FragmentName, bytes]:
+    return FragmentName(RANDOM.randbytes(16).hex(), 0), RANDOM.randbytes(size)
 
 
-def test_prepared_once() -> None:
-    """One file of zeros is made, however often it is asked for, and given once."""
-    all_ = Fixture()
-    for _ in range(3):
-        all_.spare.prepare()
-    assert (len(all_.later.work), all_.spare.ready, all_.spare.take()) == (1, False, None)
-    all_.later.wait()
-    assert all_.spare.ready
-    all_.spare.prepare()
-    assert all_.later.work == []
-    fresh = all_.spare.take()
-    assert fresh is not None
-    assert all_.disk.read(fresh.fd, 2 * SIZE, 0) == bytes(SIZE)
-    assert (fresh.size, all_.spare.ready, all_.spare.take()) == (SIZE, False, None)
+@pytest.fixture
+def node() -> Iterator[Node]:
+    """A new node."""
+    node = Node(SimulatedDisk()).start()
+    yield node
+    node.stop()
+    assert node.disk.open_files == []
+    node.disk.unplug()
 
 
-def test_durable_volume() -> None:
-    """What was begun as a volume is one after a power cut, zeros and header."""
-    all_ = Fixture()
-    all_.spare.prepare()
-    all_.later.wait()
-    fresh = all_.spare.take()
-    assert fresh is not None
-    begin_volume(all_.disk, LAYOUT, fresh, HEADER)
-    for folder in ("/", "/node"):
-        all_.disk.sync_directory(folder)
-    picture = all_.disk.picture()
-    (inode,) = {inode for path, inode in picture.names.items() if path == LAYOUT.volume(7)}
-    assert inode is not None
-    durable = picture.files[inode].durable
-    assert VolumeHeader.decode(durable) == HEADER
-    assert durable[FIRST_RECORD:] == bytes(SIZE - FIRST_RECORD)
+def sizes(node: Node) -> list[int]:
+    """Of the volumes, in order."""
+    found = []
+    for name in sorted(node.disk.names("/node/volumes")):
+        fd = node.disk.open(f"/node/volumes/{name}", 0)
+        found.append(node.disk.size(fd))
+        node.disk.close(fd)
+    return found
 
 
-@pytest.mark.parametrize("operation", ["write", "sync", "rename"])
-def test_volume_that_cannot_be_begun(operation: str) -> None:
-    """Nothing is left of it, and no file stays open."""
-    all_ = Fixture()
-    fresh = fresh_file(all_.disk, LAYOUT)
-    all_.disk.fault = lambda what, path: (
-        OSError(errno.ENOSPC, "full") if what == operation else None
-    )
-    with pytest.raises(OSError, match="full"):
-        begin_volume(all_.disk, LAYOUT, fresh, HEADER)
-    assert all_.disk.names("/node/staging") == all_.disk.names("/node/volumes") == []
-    assert all_.disk.open_files == []
+def fill(node: Node, count: int) -> None:
+    for _ in range(count):
+        node.put(small())
 
 
-def test_full_disk() -> None:
-    """A node does without zeroed space, leaves nothing behind, and tries again later."""
-    all_ = Fixture()
-    all_.disk.capacity = SIZE // 2
-    all_.spare.prepare()
-    all_.later.wait()
-    assert not all_.spare.ready
-    assert all_.disk.names("/node/staging") == []
-    all_.health.check()
-    all_.disk.capacity = 2 * SIZE
-    all_.spare.prepare()
-    all_.later.wait()
-    assert all_.spare.ready
+def test_used_when_ready(node: Node) -> None:
+    """Once a node is busy its volumes are zeroed before they are written to."""
+    fill(node, 5)
+    assert node.disk.names("/node/staging") == []
+    fill(node, 8)
+    assert len(sizes(node)) == 2, "the zeroed volume is used as soon as it is there"
+    assert sizes(node)[-1] == VOLUME
+    writes: list[str] = []
+    node.disk.before = lambda operation, path: writes.append(operation)
+    node.put(small())
+    assert writes == ["write", "sync"]
+    assert sizes(node)[-1] == VOLUME
 
 
-def test_broken_disk() -> None:
-    """An error that no disk may have takes the node out of service."""
-    all_ = Fixture()
-    all_.disk.fault = lambda what, path: OSError(errno.EIO, "bad") if what == "sync" else None
-    all_.spare.prepare()
-    all_.later.wait()
-    assert all_.health.reason is not None
-    assert not all_.spare.ready
+def test_not_when_room_is_short(node: Node) -> None:
+    """Zeros are not written where fragments will need the room."""
+    room = node.disk.room("/")
+    node.disk.capacity = room.capacity - room.free + 2 * VOLUME
+    fill(node, 13)
+    assert node.disk.names("/node/staging") == []
+    assert len(sizes(node)) == 1
 
 
-@pytest.mark.parametrize("when", ["before", "during", "after"])
-def test_stopping(when: str) -> None:
-    """A node that stops leaves no spare file behind, whenever that is."""
-    all_ = Fixture()
-    if when != "before":
-        all_.spare.prepare()
-    if when == "after":
-        all_.later.wait()
-    all_.spare.close()
-    all_.spare.prepare()
-    assert (all_.later.work, all_.spare.ready) == ([], False)
-    assert all_.disk.names("/node/staging") == []
-    assert all_.disk.open_files == []
+def restart(node: Node) -> None:
+    """So that the newest volume is known by its own name, and not by that it had in staging."""
+    node.stop()
+    node.start()
+
+
+def fails(code: int) -> Callable[[str, str], OSError | None]:
+    """Writes into staging fail."""
+
+    def fault(operation: str, path: str) -> OSError | None:
+        return OSError(code, "broken") if operation == "write" and "staging" in path else None
+
+    return fault
+
+
+def test_full(node: Node) -> None:
+    """When zeroing finds the disk full nothing is lost: the log appends."""
+    fill(node, 4)
+    restart(node)
+    node.disk.fault = fails(errno.ENOSPC)
+    fill(node, 10)
+    node.disk.fault = lambda operation, path: None
+    assert node.disk.names("/node/staging") == []
+    assert node.failures == []
+    node.audit(node.promises())
+
+
+def test_broken() -> None:
+    """When zeroing finds the disk broken the node leaves service."""
+    node = Node(SimulatedDisk()).start()
+    fill(node, 4)
+    restart(node)
+    node.disk.fault = fails(errno.EIO)
+    with pytest.raises(NodeFailed):
+        fill(node, 10)
+    assert "zeroing a volume" in node.failures[0]
+    with pytest.raises(NodeFailed):
+        now(node.store.put(header_of(b"x"), [b"x"]))
+    node.stop()
+    node.disk.unplug()
+
+
+def test_stop_in_the_middle() -> None:
+    """Zeroing ends when the node stops, and leaves nothing."""
+    disk = SimulatedDisk()
+    disk.make_directory("/node")
+    disk.make_directory("/node/staging")
+    layout, background = Layout("/node"), InThreads()
+    health = Health(disk, layout, lambda reason: None)
+    spare = Spare(disk, layout, 5 << 20, background, health)
+    stop: list[str] = []
+
+    def before(operation: str, path: str) -> None:
+        if operation == "write" and not stop:
+            stop.append(path)
+            spare._stopping = True
+
+    disk.before = before
+    spare.prepare()
+    background.wait()
+    assert len(stop) == 1
+    assert (spare.begun, spare.ready, disk.names("/node/staging")) == (False, False, [])
+    spare.prepare()
+    assert not spare.begun
+    spare.close()
+
+
+def test_in_a_thread() -> None:
+    """It is zeroed in a thread of its own, and dropped when nobody took it."""
+    disk = SimulatedDisk()
+    disk.make_directory("/node")
+    disk.make_directory("/node/staging")
+    layout, background = Layout("/node"), InThreads()
+    spare = Spare(disk, layout, VOLUME, background, Health(disk, layout, lambda reason: None))
+    spare.prepare()
+    spare.prepare()
+    background.wait()
+    assert spare.ready and len(disk.names("/node/staging")) == 1
+    fresh = spare.take()
+    assert fresh is not None and disk.read(fresh.fd, VOLUME + 1, 0) == bytes(VOLUME)
+    disk.close(fresh.fd)
+    spare.prepare()
+    background.wait()
+    spare.close()
+    assert len(disk.names("/node/staging")) == 1, "that which was taken"
+    assert disk.open_files == []
