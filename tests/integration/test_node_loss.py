@@ -64,7 +64,7 @@ def test_every_get_is_right(store: Cluster) -> None:
         if size:
             assert layout(store.state, name) == nodes(store)
             assert not waits_for_repair(store.state, name)
-            located = api.locate(name)
+            located = api.locate_for_sure(name)
             assert {holder["node"] for holder in located["holders"]} == nodes(store)
             assert located["complete"] is True
     part = api.get(name, headers={"Range": f"bytes={MIB - 5}-{4 * MIB + 4}"})

@@ -50,7 +50,7 @@ def test_operations(tmp_path: Path, dynamodb_local: StandIn, fauxqs: StandIn) ->
                     assert api.put("x", content("x", size=size)).status_code == 200
                 assert api.get("x").status_code == 200
             assert api.names() == ["x"]
-            assert api.locate("x")["complete"] is True
+            assert len(api.locate_for_sure("x")["holders"]) == 2
             assert api.delete("x").status_code == 204
             for server in store.servers.values():
                 assert server.end() == 0
