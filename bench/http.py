@@ -44,8 +44,8 @@ function setup(t) t:set("id", threads); threads = threads + 1 end
 function request()
   n = n + 1
   local name = "{path}{size}-" .. id .. "-"
-  if "{method}" == "PUT" then return wrk.format("PUT", name .. n % {puts}, nil, body) end
-  return wrk.format("GET", name .. n % {gets})
+  if "{method}" == "PUT" then return wrk.format("PUT", name .. (n - 1) % {puts}, nil, body) end
+  return wrk.format("GET", name .. (n - 1) % {gets})
 end
 function done(summary, latency, requests)
   local e = summary.errors
