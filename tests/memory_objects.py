@@ -160,7 +160,7 @@ class MemoryObjects:
         space = self._space(bucket)
         self._check_write(space, key, request.condition)
         version = self._version(space, key, md5(data).hexdigest(), len(data))
-        version = evolve(version, headers=request.headers, metadata=request.metadata)
+        version = evolve(version, attributes=request.attributes)
         self._push(space, Stored(version, data))
         return version
 

@@ -80,9 +80,11 @@ def successor(
         rev=new.operation,
         is_null=null,
         is_delete_marker=delete_marker,
-        headers=new.headers,
-        metadata=new.metadata,
+        attributes=new.attributes,
         checksums=new.checksums,
+        checksum_type=new.checksum_type,
+        manifest=new.manifest,
+        parts=new.parts,
     )
 
 

@@ -14,7 +14,7 @@ from godos.model.blobs import RAW, Blob, BlobState, Placed
 from godos.model.errors import CatalogUnavailable
 from godos.model.members import FORMAT, Cluster
 from godos.model.policy import Policy
-from godos.model.versions import NULL_VERSION, Bucket, ObjectVersion, Versioning
+from godos.model.versions import NULL_VERSION, Attributes, Bucket, ObjectVersion, Versioning
 
 ACTIVE, DELETING = "active", "deleting"  # states of a bucket
 _NUMBERS = (int, float)  # whose zero says something; bool is not among them
@@ -181,8 +181,7 @@ def _version_of(at: ObjectKey, item: Item, latest: bool) -> ObjectVersion:
         is_null=null,
         is_delete_marker=bool(data.get("dm")),
         is_latest=latest,
-        headers=data.get("h", {}),
-        metadata=data.get("m", {}),
+        attributes=Attributes(headers=data.get("h", {}), metadata=data.get("m", {})),
         checksums=data.get("sums", {}),
     )
 

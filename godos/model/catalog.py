@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -10,8 +11,11 @@ from zope.interface import Interface
 
 from godos.model.blobs import Blob, Placed
 from godos.model.members import ApiServer, Cluster, Node
+from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
+from godos.model.users import User
 from godos.model.versions import (
     UNCONDITIONAL,
+    Attributes,
     Bucket,
     Deleted,
     Listing,
@@ -20,6 +24,8 @@ from godos.model.versions import (
     Versioning,
     WriteCondition,
 )
+
+OUTBOX_SHARDS = 8  # of the outbox; all events of one key are in one, in order
 
 
 @frozen
@@ -39,6 +45,20 @@ class RepairWork:
     reason: str
 
 
+@frozen
+class Event:
+    """
+    Something that happened to an object and that somebody is to be told.
+
+    `document` is what the message needs (bucket, key, size, etag, version id, name …);
+    `place` is the row's place in the outbox, in the order of delivery.
+    """
+
+    place: bytes
+    shard: int
+    document: Mapping[str, Any]
+
+
 class ICatalog(Interface):
     """
     The one durable record of which object versions exist.
@@ -55,7 +75,7 @@ class ICatalog(Interface):
         """Write the META row unless there is one, and answer what stands then."""
 
     # -- buckets ------------------------------------------------------------------------
-    def create_bucket(name: str, owner: str) -> Deferred[Bucket]:
+    def create_bucket(name: str, owner: str, object_lock: bool = False) -> Deferred[Bucket]:
         """Fails: BucketAlreadyOwnedByYou, BucketAlreadyExists."""
 
     def bucket(name: str) -> Deferred[Bucket]:
@@ -68,7 +88,16 @@ class ICatalog(Interface):
         """Fails: NoSuchBucket, BucketNotEmpty.  No object can appear in it meanwhile."""
 
     def set_versioning(name: str, versioning: Versioning) -> Deferred[Bucket]:
-        """Fails: NoSuchBucket, InvalidRequest (back to OFF)."""
+        """Fails: NoSuchBucket, InvalidRequest (back to OFF), InvalidBucketState (locked)."""
+
+    def enable_object_lock(name: str) -> Deferred[Bucket]:
+        """Fails: NoSuchBucket, InvalidBucketState (versioning is not on)."""
+
+    def settings(bucket: Bucket) -> Deferred[Mapping[str, Any]]:
+        """All documents that configure a bucket, by name.  May be up to 2 s old."""
+
+    def set_setting(bucket: Bucket, setting: str, document: Any) -> Deferred[None]:
+        """Replace one (JSON-able, up to 350 KB); None removes it.  Fails: NoSuchBucket."""
 
     # -- objects ------------------------------------------------------------------------
     def head(bucket: Bucket, key: str) -> Deferred[ObjectVersion]:
@@ -103,13 +132,29 @@ class ICatalog(Interface):
         key: str,
         version_id: str | None = None,
         condition: WriteCondition = UNCONDITIONAL,
+        bypass_governance: bool = False,
     ) -> Deferred[Deleted]:
         """
         Without `version_id` do what the bucket's versioning asks: remove the object or put
         a delete marker on top.  With it remove that version for good.  A missing key or
         version is no error.
 
-        Fails: as `commit`.
+        Fails: as `commit`; ObjectLocked: its retention or legal hold forbids it.
+        """
+
+    def amend(
+        bucket: Bucket,
+        key: str,
+        version_id: str | None,
+        change: Callable[[ObjectVersion], Attributes],
+        event: str = "",
+    ) -> Deferred[ObjectVersion]:
+        """
+        Replace the attributes of a version (None: the latest) by compare-and-set.
+
+        `change` is called with the version as it stands, again when another was faster,
+        and may raise to change nothing.  Fails: NoSuchKey, NoSuchVersion, MethodNotAllowed
+        (a delete marker), Conflict.
         """
 
     def list_objects(
@@ -130,6 +175,69 @@ class ICatalog(Interface):
         `after_version`); with an empty `after_version`, after all versions of `after`.
         `Listing.next` is the last key; its version id is that of the last version listed.
         """
+
+    # -- uploads in parts ---------------------------------------------------------------
+    def create_upload(bucket: Bucket, upload: MultipartUpload) -> Deferred[MultipartUpload]:
+        """Write the row of an upload that begins.  Fails: NoSuchBucket."""
+
+    def upload(bucket: Bucket, key: str, upload_id: str) -> Deferred[MultipartUpload]:
+        """Fails: NoSuchUpload."""
+
+    def put_part(upload: MultipartUpload, bucket: Bucket, new: NewPart) -> Deferred[Part]:
+        """
+        Make a part the one of its number: part row, reference, blob row, and the collect
+        row of what it displaced are one transaction.  Fails: NoSuchUpload (also when it
+        was completed or aborted meanwhile), CommitUnknown, Conflict.
+        """
+
+    def parts(upload: MultipartUpload, after: int = 0, limit: int = 1000) -> Deferred[PartsPage]:
+        """Parts so far with a number > `after`."""
+
+    def complete(
+        bucket: Bucket,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        new: NewVersion,
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> Deferred[ObjectVersion]:
+        """
+        Make the object of these parts, which stand: write the manifest's pages
+        (`new.manifest` is its fresh id), then head, upload open -> completed and the
+        reference to the manifest in one transaction.  Parts that were not chosen are
+        collected.  Fails: as `commit`; NoSuchUpload; a completed one answers its result.
+        """
+
+    def abort(bucket: Bucket, upload: MultipartUpload) -> Deferred[None]:
+        """Remove an open upload and its parts' rows; bytes are collected.  NoSuchUpload."""
+
+    def uploads(
+        bucket: Bucket,
+        prefix: str = "",
+        delimiter: str = "",
+        after: tuple[str, str] = ("", ""),
+        limit: int = 1000,
+    ) -> Deferred[UploadsPage]:
+        """Open uploads after (key, upload id); with an empty id, after all of the key."""
+
+    def manifest(manifest: str) -> Deferred[Sequence[Part]]:
+        """All parts of an object, in order.  Immutable.  Fails: BytesNotFound."""
+
+    # -- users ---------------------------------------------------------------------------
+    def users() -> Deferred[Sequence[User]]:
+        """All users in the catalog, in the order of their ids."""
+
+    def put_user(user: User) -> Deferred[User]:
+        """Write a user by CAS on `rev` ("": a new one).  Fails: UserExists, Conflict."""
+
+    def remove_user(user: User) -> Deferred[None]:
+        """By CAS on rev.  Fails: Conflict."""
+
+    # -- the outbox ----------------------------------------------------------------------
+    def events(shard: int, limit: int = 100) -> Deferred[Sequence[Event]]:
+        """The oldest events of one of `model.catalog.OUTBOX_SHARDS` shards, in order."""
+
+    def delivered(events: Sequence[Event]) -> Deferred[None]:
+        """Remove them.  Idempotent."""
 
     # -- blobs --------------------------------------------------------------------------
     def blob(incarnation: str) -> Deferred[Blob | None]:

@@ -107,6 +107,54 @@ class AccessDenied(GodosError):
     """The caller may not do this."""
 
 
+class ObjectLocked(AccessDenied):
+    """A retention or a legal hold keeps the version as it is."""
+
+
+class InvalidBucketState(GodosError):
+    """The bucket is in a state that forbids this, such as object lock without versioning."""
+
+
+class NoSuchUpload(GodosError):
+    """There is no upload in parts of this id for this key: never, or not any more."""
+
+
+class InvalidPart(InvalidRequest):
+    """A part that an upload is to be completed with is not there, or has another ETag."""
+
+
+class InvalidPartOrder(InvalidRequest):
+    """The parts that an upload is to be completed with are not in ascending order."""
+
+
+class InvalidPartNumber(GodosError):
+    """The object has no part of this number."""
+
+
+class EntityTooSmall(InvalidRequest):
+    """A part other than the last has less than 5 MiB."""
+
+
+class PayloadMismatch(InvalidRequest):
+    """The body is not the one that the signature covers.  Nothing was stored."""
+
+
+class InvalidEncryption(InvalidRequest):
+    """The encryption that was asked for makes no sense, or the key for reading is missing."""
+
+
+class NoSuchEncryptionKey(InvalidRequest):
+    """The server has no key of this id; or no master key, and so cannot encrypt."""
+
+
+class UserExists(GodosError):
+    """There is a user with this id, name or access key already."""
+
+
+class QuotaExceeded(GodosError):
+    """The bucket holds as much as it may."""
+
+
 # -- the store cannot answer now --------------------------------------------------------
 class Unavailable(GodosError):
     """The store cannot do this now; a later try may succeed.  Answered with 503."""

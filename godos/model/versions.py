@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from attrs import field, frozen
 
@@ -31,6 +32,59 @@ class Bucket:
     versioning: Versioning = Versioning.OFF
     shards: int = 1
     rev: str = ""
+    object_lock: bool = False  # versions may be locked; then versioning cannot be suspended
+
+
+class LockMode(StrEnum):
+    """How strict a retention is.  Source: Amazon S3 User Guide, "Locking objects"."""
+
+    NONE = ""
+    GOVERNANCE = "GOVERNANCE"
+    COMPLIANCE = "COMPLIANCE"
+
+
+@frozen
+class Lock:
+    """
+    What keeps a version from being removed: a retention until a time (seconds since the
+    epoch), a legal hold, or both.
+    """
+
+    mode: LockMode = LockMode.NONE
+    until: float = 0.0
+    legal_hold: bool = False
+
+
+@frozen
+class Attributes:
+    """
+    What belongs to a version beside its bytes.
+
+    `headers` are the stored standard headers in lower case (content-type, cache-control,
+    x-amz-website-redirect-location, …) and `metadata` the `x-amz-meta-` ones without that
+    prefix.  `owner` is a canonical user id, "" the bucket's owner.  `acl` is the document
+    of `model/acl.py`, None the private one.  `encryption` describes how the bytes are
+    encrypted (`model/encryption.py`), None that they are not.
+    """
+
+    headers: Mapping[str, str] = field(factory=dict)
+    metadata: Mapping[str, str] = field(factory=dict)
+    owner: str = ""
+    tags: Mapping[str, str] = field(factory=dict)
+    acl: Mapping[str, Any] | None = None
+    storage_class: str = "STANDARD"
+    lock: Lock = Lock()
+    encryption: Mapping[str, Any] | None = None
+
+
+PLAIN = Attributes()
+
+
+class ChecksumType(StrEnum):
+    """Whether the checksums of a multipart object are of its bytes or of its parts' checksums."""
+
+    FULL_OBJECT = "FULL_OBJECT"
+    COMPOSITE = "COMPOSITE"
 
 
 @frozen
@@ -38,10 +92,9 @@ class ObjectVersion:
     """
     One version of an object, or a delete marker.
 
-    `etag` is without quotes; `headers` are the stored standard headers in lower case
-    (content-type, cache-control, …) and `metadata` the `x-amz-meta-` ones without that
-    prefix.  `version_id` is what `?versionId=` takes; `is_null` marks S3's null version.
-    `reference` names the commit that made it, and its R# row.
+    `etag` is without quotes.  `version_id` is what `?versionId=` takes; `is_null` marks
+    S3's null version.  `reference` names the commit that made it, and its R# row.  Its
+    bytes are the blob `incarnation`, or the parts of `manifest`, or nothing.
     """
 
     bucket: str
@@ -51,24 +104,38 @@ class ObjectVersion:
     etag: str
     size: int
     modified: float  # seconds since the epoch
-    incarnation: str | None  # None: no bytes (an empty object or a delete marker)
+    incarnation: str | None  # None: no blob (empty, a delete marker, or made of parts)
     reference: str
     rev: str
     is_null: bool = True
     is_delete_marker: bool = False
     is_latest: bool = True
-    headers: Mapping[str, str] = field(factory=dict)
-    metadata: Mapping[str, str] = field(factory=dict)
+    attributes: Attributes = PLAIN
     checksums: Mapping[str, str] = field(factory=dict)  # algorithm in lower case -> base64
+    checksum_type: ChecksumType = ChecksumType.FULL_OBJECT
+    manifest: str | None = None  # id of the list of parts
+    parts: int = 0  # how many parts it was uploaded in; 0: in one PUT
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The stored standard headers."""
+        return self.attributes.headers
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The user's metadata."""
+        return self.attributes.metadata
 
 
 @frozen
 class NewVersion:
     """
-    What an upload asks the catalog to make visible.
+    What an upload or a copy asks the catalog to make visible.
 
-    `blob` is None for an object of 0 bytes.  `operation` is the id of this commit, drawn
-    by the caller: rev, reference and client token, so that a resend changes nothing.
+    `blob` is None for an object of 0 bytes and for one made of the parts of `manifest`; a
+    blob or manifest that exists already (`blob.rev` is not empty; always, for a manifest)
+    must still be live.  `operation` is the id of this commit, drawn by the caller: rev,
+    reference and client token, so that a resend changes nothing.
     """
 
     operation: str
@@ -76,9 +143,12 @@ class NewVersion:
     size: int
     modified: float
     blob: Blob | None
-    headers: Mapping[str, str] = field(factory=dict)
-    metadata: Mapping[str, str] = field(factory=dict)
+    attributes: Attributes = PLAIN
     checksums: Mapping[str, str] = field(factory=dict)
+    checksum_type: ChecksumType = ChecksumType.FULL_OBJECT
+    manifest: str | None = None
+    parts: int = 0
+    event: str = ""  # the notification's name, such as ObjectCreated:Put
 
 
 @frozen
@@ -88,11 +158,15 @@ class WriteCondition:
 
     `if_match`: the etag (without quotes) it must have, or `*` for any.
     `if_none_match_any`: the key must have no version, or a delete marker on top.
-    Source: Amazon S3 User Guide, "Conditional writes"; RFC 9110, section 13.1.
+    `modified` (whole seconds since the epoch) and `size` are what a conditional delete may
+    ask of the version beside its etag.
+    Source: Amazon S3 User Guide, "Conditional requests"; RFC 9110, section 13.1.
     """
 
     if_match: str | None = None
     if_none_match_any: bool = False
+    modified: float | None = None
+    size: int | None = None
 
 
 UNCONDITIONAL = WriteCondition()

@@ -262,8 +262,7 @@ class _Upload:
             size=self._digests.size,
             modified=self._modified,
             blob=self._blob(targets) if targets else None,
-            headers=self._request.headers,
-            metadata=self._request.metadata,
+            attributes=self._request.attributes,
         )
         try:
             return await self._catalog.commit(self._bucket, self._key, new, self._request.condition)

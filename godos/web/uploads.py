@@ -9,7 +9,7 @@ from attrs import define, field
 
 from godos.model.errors import BadDigest, EntityTooLarge, InvalidRequest, PreconditionFailed
 from godos.model.objects import PutRequest
-from godos.model.versions import UNCONDITIONAL, WriteCondition
+from godos.model.versions import UNCONDITIONAL, Attributes, WriteCondition
 from godos.web import digests
 from godos.web.errors import (
     ExpectationFailed,
@@ -71,7 +71,8 @@ def put_request(headers: Headers) -> PutRequest:
         InvalidDigest, InvalidArgument, MetadataTooLarge, …: a header makes no sense.
     """
     draft = _read(headers, _PUT)
-    return PutRequest(draft.headers, draft.metadata, draft.md5, draft.sha256, draft.condition)
+    attributes = Attributes(draft.headers, draft.metadata)
+    return PutRequest(attributes, draft.md5, draft.sha256, draft.condition)
 
 
 def write_condition(headers: Headers) -> WriteCondition:

@@ -39,6 +39,7 @@ from godos.model.names import new_id
 from godos.model.policy import Policy
 from godos.model.versions import (
     NULL_VERSION,
+    Attributes,
     Bucket,
     Listing,
     NewVersion,
@@ -294,8 +295,10 @@ class CatalogContract:
         """An object is seen whole by every server as soon as it is committed."""
         bench = await self.bench(catalog)
         new = upload(
-            headers={"content-type": "image/jpeg"},
-            metadata={"übung": "macht den Meister"},
+            attributes=Attributes(
+                headers={"content-type": "image/jpeg"},
+                metadata={"übung": "macht den Meister"},
+            ),
             checksums={"crc32": "AAAAAA=="},
         )
         made = await catalog.commit(bench.bucket, "cat.jpg", new)

@@ -39,6 +39,7 @@ from godos.model.objects import (
 from godos.model.versions import (
     NULL_VERSION,
     UNCONDITIONAL,
+    Attributes,
     Bucket,
     Deleted,
     Listing,
@@ -126,7 +127,7 @@ class ObjectsContract:
     def test_put_and_get(self, objects: Any, data: bytes) -> None:
         """What was put comes back, with what was said of it."""
         put = self.put(
-            objects, "a", data, headers={"content-type": "a/b"}, metadata={"author": "Zoë"}
+            objects, "a", data, attributes=Attributes({"content-type": "a/b"}, {"author": "Zoë"})
         )
         read = now(objects.get("objects", "a", PLAIN))
         assert verifyObject(IObjectRead, read)

@@ -33,7 +33,7 @@ from godos.model.errors import Unavailable
 from godos.model.members import Cluster
 from godos.model.names import new_id
 from godos.model.policy import Policy
-from godos.model.versions import NULL_VERSION, Bucket, ObjectVersion, Versioning
+from godos.model.versions import NULL_VERSION, Attributes, Bucket, ObjectVersion, Versioning
 
 BUCKET = Bucket("photos", "b" * 32, "ann", 12.5, Versioning.ENABLED, 3, "r" * 32)
 AT = ObjectKey(BUCKET, "ключ/\U0001f600\n")
@@ -59,8 +59,7 @@ def versions(draw: st.DrawFn) -> ObjectVersion:
         rev=new_id(),
         is_null=null,
         is_delete_marker=marker,
-        headers=draw(HEADERS),
-        metadata=draw(HEADERS),
+        attributes=Attributes(headers=draw(HEADERS), metadata=draw(HEADERS)),
         checksums=draw(HEADERS),
     )
 

@@ -23,7 +23,7 @@ from godos.model.errors import (
 )
 from godos.model.members import NodeState
 from godos.model.objects import GetRequest, PutRequest
-from godos.model.versions import WriteCondition
+from godos.model.versions import Attributes, WriteCondition
 from tests.memory_fragments import MemoryFragments
 from tests.unit.objects.stores import NOW, Body, Store, now, whole
 
@@ -59,7 +59,9 @@ class PutTests(SynchronousTestCase):
 
     def test_headers_and_metadata_are_kept(self) -> None:
         """What came with the upload comes with the version."""
-        now(put(self.store, Body(SMALL), headers={"content-type": "a/b"}, metadata={"x": "ü"}))
+        now(
+            put(self.store, Body(SMALL), attributes=Attributes({"content-type": "a/b"}, {"x": "ü"}))
+        )
         version = now(self.store.objects.head("objects", "k", GetRequest()))
         self.assertEqual({"content-type": "a/b"}, dict(version.headers))
         self.assertEqual({"x": "ü"}, dict(version.metadata))

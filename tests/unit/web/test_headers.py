@@ -19,7 +19,7 @@ from godos.model.errors import (
     PreconditionFailed,
 )
 from godos.model.objects import ByteRange, GetRequest, ReadCondition
-from godos.model.versions import UNCONDITIONAL, ObjectVersion, WriteCondition
+from godos.model.versions import UNCONDITIONAL, Attributes, ObjectVersion, WriteCondition
 from godos.web.dates import http_date, listing_date, parse_http_date
 from godos.web.errors import (
     ExpectationFailed,
@@ -518,8 +518,10 @@ def test_an_object_with_properties() -> None:
         describe(
             version(
                 is_null=False,
-                headers={"content-type": "text/html", "cache-control": "no-cache"},
-                metadata={"author": "Zoë"},
+                attributes=Attributes(
+                    {"content-type": "text/html", "cache-control": "no-cache"},
+                    {"author": "Zoë"},
+                ),
             )
         )
     )
@@ -531,7 +533,9 @@ def test_an_object_with_properties() -> None:
 
 def test_an_unchanged_object() -> None:
     """A 304 has the validators and what caches need, and nothing of the body."""
-    told = dict(not_modified(version(headers={"content-type": "a/b", "expires": "0"})))
+    told = dict(
+        not_modified(version(attributes=Attributes({"content-type": "a/b", "expires": "0"})))
+    )
     assert set(told) == {b"ETag", b"Last-Modified", b"Expires"}
 
 
