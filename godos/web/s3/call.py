@@ -1,0 +1,97 @@
+"""What an operation is given, and how it is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import define, frozen
+
+from godos.model.bodies import IBody
+from godos.model.users import Principal
+from godos.model.versions import ObjectVersion
+from godos.web.access import Action
+from godos.web.answers import Answer
+from godos.web.exchange import IExchange
+from godos.web.target import Target
+
+if TYPE_CHECKING:
+    from godos.web.s3.authentication import Caller
+
+Request = Mapping[str, Any]  # members of S3's description -> values
+Result = Mapping[str, Any] | Answer | None
+
+
+class Permit(Protocol):
+    """The part of a decision that waits for the object."""
+
+    def version(self, version: ObjectVersion, /) -> None:
+        """Raises AccessDenied when this version's ACL or tags forbid it."""
+
+    def absent(self) -> None:
+        """Raises AccessDenied when the caller may not know that a key does not exist."""
+
+
+class Allow(Protocol):
+    """
+    Ask whether the caller of this request may do one more thing.
+
+    Raises:
+        AccessDenied: they may not.
+    """
+
+    async def __call__(
+        self, action: Action, bucket: str = "", key: str = "", version_id: str | None = None
+    ) -> Permit: ...
+
+
+@define(eq=False)
+class Call:
+    """
+    One request: its names read, its caller known and allowed to do the route's action.
+
+    `caller.body` is the body as it is to be stored: decoded, and checked against the
+    signature while it passes.
+    """
+
+    exchange: IExchange
+    target: Target
+    operation: str
+    caller: Caller
+    permit: Permit
+    allow: Allow
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        return self.caller.principal
+
+    @property
+    def body(self) -> IBody:
+        """The decoded body."""
+        return self.caller.body
+
+    @property
+    def version_id(self) -> str | None:
+        """The version that the request names, None for the latest."""
+        return self.target.query.one("versionId")
+
+
+Function = Callable[[Call, Any], Awaitable[Result]]
+
+
+@frozen
+class Route:
+    """
+    An operation of ours, and what its caller must be allowed to do.
+
+    `action` None: the operation itself asks `call.allow`.  `with_version` is the action
+    when the request names a version.
+    """
+
+    function: Function
+    action: Action | None
+    with_version: Action | None = None
+
+
+Table = Mapping[str, Route]  # by the operation's name
