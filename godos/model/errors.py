@@ -92,7 +92,15 @@ class BucketAlreadyOwnedByYou(GodosError):
 
 
 class PreconditionFailed(GodosError):
-    """An `If-…` header of a read or a write did not hold.  Nothing was changed."""
+    """
+    An `If-…` header of a read or a write did not hold.  Nothing was changed.
+
+    `condition` is the header's name, or empty.
+    """
+
+    def __init__(self, message: str, condition: str = "") -> None:
+        super().__init__(message)
+        self.condition = condition
 
 
 class NotModified(GodosError):

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from godos.model.errors import BytesNotFound, GodosError
 from godos.model.objects import IObjectRead
-from godos.web.errors import answer_of, error_body, error_headers, message_of
+from godos.web.errors import answer_of, error_body, error_fields, error_headers, message_of
 from godos.web.exchange import IExchange
 
 JSON_TYPE = (b"Content-Type", b"application/json")
@@ -91,9 +91,14 @@ def wants_json(exchange: IExchange) -> bool:
 
 def refusal(exchange: IExchange, error: GodosError) -> Answer:
     """The answer to an error, by the one table."""
-    status, code = answer_of(type(error))
+    status, code = answer_of(error)
     resource = exchange.target.partition(b"?")[0].decode("utf-8", "replace")
     kind, body = error_body(
-        code, message_of(error, code), resource, exchange.request_id, wants_json(exchange)
+        code,
+        message_of(error, code),
+        resource,
+        exchange.request_id,
+        wants_json(exchange),
+        error_fields(error),
     )
     return Answer(status, [(b"Content-Type", kind), *error_headers(error)], body)

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 from godos.catalog.items import ConditionFailed
 from godos.model import errors as model
 from godos.model.errors import GodosError, InvalidRequest
+from godos.web.s3.codes import STATUSES
 
 
 class InvalidURI(InvalidRequest):
@@ -46,6 +47,27 @@ class VerbNotAllowed(GodosError):
     def __init__(self, message: str, allow: str) -> None:
         super().__init__(message)
         self.allow = allow
+
+
+class S3Error(GodosError):
+    """
+    An error that only S3 has a name for, such as `NoSuchTagSet`.
+
+    Args:
+        code: one of `web/s3/codes.py`, which has its status.
+        fields: elements of the error's body beside those that every one has, by their
+            names in S3 (`ArgumentName`, `BucketName`, `Condition`, …).
+
+    Raises:
+        ValueError: there is no such code.
+    """
+
+    def __init__(self, code: str, message: str = "", **fields: str | int) -> None:
+        super().__init__(message)
+        if code not in STATUSES:
+            raise ValueError(f"{code} is not among the codes of web/s3/codes.py")
+        self.code = code
+        self.fields = fields
 
 
 INTERNAL = (500, "InternalError")
@@ -104,6 +126,7 @@ ANSWERS: Mapping[type[GodosError], tuple[int, str]] = {
     # These have no business in a request: meeting one is a bug.
     model.CannotStart: INTERNAL,
     ConditionFailed: INTERNAL,
+    S3Error: INTERNAL,  # never used: each carries its own code
     GodosError: INTERNAL,
 }
 
@@ -131,12 +154,15 @@ ADVICE: Mapping[str, str] = {
     "SlowDown": "Nothing was changed. Try again in a moment.",
 }
 
+_NOTHING: Mapping[str, str | int] = {}
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def answer_of(kind: type[GodosError]) -> tuple[int, str]:
-    """Status and S3's code for a class of errors."""
-    return next(ANSWERS[ancestor] for ancestor in kind.__mro__ if ancestor in ANSWERS)
+def answer_of(error: GodosError) -> tuple[int, str]:
+    """Status and S3's code for an error."""
+    if isinstance(error, S3Error):
+        return STATUSES[error.code], error.code
+    return next(ANSWERS[ancestor] for ancestor in type(error).__mro__ if ancestor in ANSWERS)
 
 
 def sentences(code: str, problem: str) -> str:
@@ -157,18 +183,37 @@ def xml_element(name: str, text: str) -> str:
     return f"<{name}>{escape(_UNPRINTABLE.sub(chr(0xFFFD), text), {chr(13): '&#13;'})}</{name}>"
 
 
+def error_fields(error: GodosError) -> Mapping[str, str | int]:
+    """What an error says in its body beside code and message."""
+    match error:
+        case S3Error():
+            return error.fields
+        case model.PreconditionFailed() if error.condition:
+            return {"Condition": error.condition}
+    return {}
+
+
 def error_body(
-    code: str, message: str, resource: str, request_id: str, as_json: bool
+    code: str,
+    message: str,
+    resource: str,
+    request_id: str,
+    as_json: bool,
+    more: Mapping[str, str | int] = _NOTHING,
 ) -> tuple[bytes, bytes]:
     """
     Content-Type and body of an error answer, in S3's form or as JSON with the same names.
 
+    Args:
+        more: further elements.
+
     Source: Amazon S3 API Reference, "REST error responses".
     """
-    fields = {"Code": code, "Message": message, "Resource": resource, "RequestId": request_id}
+    fields = {"Code": code, "Message": message, **more}
+    fields |= {"Resource": resource, "RequestId": request_id}
     if as_json:
         return b"application/json", json.dumps(fields).encode() + b"\n"
-    elements = "".join(xml_element(name, text) for name, text in fields.items())
+    elements = "".join(xml_element(name, str(value)) for name, value in fields.items())
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{elements}</Error>\n'
     return b"application/xml", text.encode("utf-8")
 

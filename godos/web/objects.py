@@ -119,7 +119,7 @@ class ObjectVerbs:
                 length=begun.length,
                 error=error,
             )
-        elif answer_of(type(error))[0] >= 500 and not isinstance(error, UnsupportedFeature):
+        elif answer_of(error)[0] >= 500 and not isinstance(error, UnsupportedFeature):
             self._log.error(
                 "request {id} cannot be served: {error!r}", id=exchange.request_id, error=error
             )

@@ -159,7 +159,7 @@ class StreamingSite(Site):
         self, error: BaseException, target: bytes, request_id: str
     ) -> tuple[int, Headers, bytes]:
         """The answer for an error that a handler let escape."""
-        status, code = answer_of(type(error)) if isinstance(error, GodosError) else INTERNAL
+        status, code = answer_of(error) if isinstance(error, GodosError) else INTERNAL
         message = message_of(error, code) if isinstance(error, GodosError) else sentences(code, "")
         resource = target.decode("utf-8", "replace")
         kind, body = error_body(code, message, resource, request_id, False)

@@ -20,6 +20,7 @@ from godos.web.answers import refusal
 from godos.web.errors import (
     ANSWERS,
     NoSuchResource,
+    S3Error,
     UnsupportedFeature,
     VerbNotAllowed,
     answer_of,
@@ -44,6 +45,11 @@ def every_error() -> Iterator[type[GodosError]]:
         waiting += kind.__subclasses__()
 
 
+def answer_of_kind(kind: type[GodosError]) -> tuple[int, str]:
+    """The answer to an error of a kind whose answer does not depend on its data."""
+    return answer_of(kind.__new__(kind))
+
+
 def test_every_error_has_its_answer() -> None:
     """Each error, or an ancestor of it that is not the root, stands in the one table."""
     without = [
@@ -60,14 +66,34 @@ def test_a_subclass_is_answered_like_its_parent() -> None:
     class VeryBusy(model.NotEnoughNodes):
         pass
 
-    assert answer_of(VeryBusy) == (503, "SlowDown")
-    assert answer_of(model.CommitUnknown) == (503, "ServiceUnavailable")
-    assert answer_of(GodosError) == (500, "InternalError")
+    assert answer_of_kind(VeryBusy) == (503, "SlowDown")
+    assert answer_of_kind(model.CommitUnknown) == (503, "ServiceUnavailable")
+    assert answer_of_kind(GodosError) == (500, "InternalError")
+
+
+def test_codes_of_s3_carry_their_status() -> None:
+    """An error that only S3 knows is answered with its own code; others cannot be made."""
+    assert answer_of(S3Error("NoSuchTagSet", "there are no tags")) == (404, "NoSuchTagSet")
+    with pytest.raises(ValueError, match="Nonsense"):
+        S3Error("Nonsense")
+
+
+def test_an_error_may_say_more() -> None:
+    """What belongs to a code stands in the body under S3's name, and in its JSON."""
+    error = S3Error("InvalidArgument", "no", ArgumentName="max-keys", ArgumentValue="<1>")
+    root = ElementTree.fromstring(refusal(FakeExchange("GET", "/a"), error).body)
+    assert root.findtext("ArgumentName") == "max-keys"
+    assert root.findtext("ArgumentValue") == "<1>"
+    told = json.loads(refusal(FakeExchange("GET", "/a?format=json"), error).body)
+    assert told["ArgumentName"] == "max-keys"
+    failed = model.PreconditionFailed("no", "If-Match")
+    assert b"<Condition>If-Match</Condition>" in refusal(FakeExchange("GET", "/a"), failed).body
 
 
 def test_an_object_is_only_missing_when_the_catalog_says_so() -> None:
     """That bytes are not to be had is never told as the object's absence."""
-    absent = {kind for kind in every_error() if answer_of(kind)[0] == 404}
+    kinds = (kind for kind in every_error() if kind is not S3Error)
+    absent = {kind for kind in kinds if answer_of_kind(kind)[0] == 404}
     assert absent == {
         model.NoSuchKey,
         model.NoSuchBucket,
@@ -171,7 +197,7 @@ def test_sentences() -> None:
     """First what is wrong, then what to do, each as a sentence."""
     assert sentences("SlowDown", "") == "Nothing was changed. Try again in a moment."
     assert sentences("NotImplemented", "not there yet!") == "Not there yet!"
-    assert answer_of(UnsupportedFeature) == (501, "NotImplemented")
+    assert answer_of_kind(UnsupportedFeature) == (501, "NotImplemented")
 
 
 def test_every_code_is_documented() -> None:
