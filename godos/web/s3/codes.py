@@ -40,7 +40,8 @@ _BY_STATUS: Mapping[int, str] = {
     404: """
         NoSuchAccessPoint NoSuchBucket NoSuchBucketPolicy NoSuchCORSConfiguration NoSuchKey
         NoSuchLifecycleConfiguration NoSuchObjectLockConfiguration
-        NoSuchPublicAccessBlockConfiguration NoSuchTagSet NoSuchUpload NoSuchVersion NoSuchWebsiteConfiguration
+        NoSuchPublicAccessBlockConfiguration NoSuchTagSet NoSuchUpload NoSuchVersion
+        NoSuchWebsiteConfiguration
         ObjectLockConfigurationNotFoundError OwnershipControlsNotFoundError
         ReplicationConfigurationNotFoundError ServerSideEncryptionConfigurationNotFoundError
         NoSuchConfiguration NoSuchResource
