@@ -1,0 +1,78 @@
+"""The operations of S3 that this server has; all others are answered with NotImplemented."""
+
+from __future__ import annotations
+
+SERVED = frozenset(
+    """
+    AbortMultipartUpload
+    CompleteMultipartUpload
+    CopyObject
+    CreateBucket
+    CreateMultipartUpload
+    DeleteBucket
+    DeleteBucketCors
+    DeleteBucketEncryption
+    DeleteBucketLifecycle
+    DeleteBucketOwnershipControls
+    DeleteBucketPolicy
+    DeleteBucketTagging
+    DeleteBucketWebsite
+    DeleteObject
+    DeleteObjectTagging
+    DeleteObjects
+    DeletePublicAccessBlock
+    GetBucketAccelerateConfiguration
+    GetBucketAcl
+    GetBucketCors
+    GetBucketEncryption
+    GetBucketLifecycleConfiguration
+    GetBucketLocation
+    GetBucketLogging
+    GetBucketNotificationConfiguration
+    GetBucketOwnershipControls
+    GetBucketPolicy
+    GetBucketPolicyStatus
+    GetBucketReplication
+    GetBucketRequestPayment
+    GetBucketTagging
+    GetBucketVersioning
+    GetBucketWebsite
+    GetObject
+    GetObjectAcl
+    GetObjectAttributes
+    GetObjectLegalHold
+    GetObjectLockConfiguration
+    GetObjectRetention
+    GetObjectTagging
+    GetPublicAccessBlock
+    HeadBucket
+    HeadObject
+    ListBuckets
+    ListMultipartUploads
+    ListObjectVersions
+    ListObjects
+    ListObjectsV2
+    ListParts
+    PutBucketAcl
+    PutBucketCors
+    PutBucketEncryption
+    PutBucketLifecycleConfiguration
+    PutBucketLogging
+    PutBucketNotificationConfiguration
+    PutBucketOwnershipControls
+    PutBucketPolicy
+    PutBucketRequestPayment
+    PutBucketTagging
+    PutBucketVersioning
+    PutBucketWebsite
+    PutObject
+    PutObjectAcl
+    PutObjectLegalHold
+    PutObjectLockConfiguration
+    PutObjectRetention
+    PutObjectTagging
+    PutPublicAccessBlock
+    UploadPart
+    UploadPartCopy
+    """.split()  # noqa: SIM905
+)
