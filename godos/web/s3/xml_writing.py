@@ -6,49 +6,46 @@ Elements come in the order of the result's members.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
 
 from godos.web.s3.roots import NAMESPACE
 from godos.web.s3.scalars import WRITERS, write_http_date, write_iso
 from godos.web.s3.xml_reading import element_name
+from godos.web.s3.xml_text import escape, escape_all, escape_attribute
 
 if TYPE_CHECKING:
     from botocore.model import Shape, StructureShape
 
 Write = Callable[[Any], str]
+WriteAll = Callable[[Sequence[Any]], Iterable[str]]
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_SPECIAL = re.compile('[&<>"\r]|[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
-_ATTRIBUTE = re.compile('[&<>"\r\n\t]|[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
-_ESCAPES = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "\r": "&#13;",
-    "\n": "&#10;",
-    "\t": "&#9;",
-}
+_FEW = 4  # values that are cheaper written one by one
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return _ESCAPES.get(match[0], "\ufffd")
-
-
-def escape(text: str) -> str:
+@frozen(eq=False)
+class _Writer:
     """
-    Text of an element.  What XML 1.0 cannot hold becomes U+FFFD.
+    Writes an element: `text` what is between its tags for one value, `texts` for many.
 
-    S3 sends a reference such as `&#x8;` there, and boto3, like every XML 1.0 parser, then
-    reads nothing of the whole answer.
+    Where the tags depend on the value, `opening` and `closing` are empty.
     """
-    return _SPECIAL.sub(_escaped, text) if _SPECIAL.search(text) else text
+
+    opening: str
+    closing: str
+    text: Write
+    texts: WriteAll
+
+    def element(self, value: Any) -> str:
+        """The whole element."""
+        return f"{self.opening}{self.text(value)}{self.closing}"
 
 
-def _escape_attribute(text: str) -> str:
-    return _ATTRIBUTE.sub(_escaped, text)
+def _each(text: Write) -> WriteAll:
+    return lambda values: map(text, values)
 
 
 def scalar_writer(shape: Shape) -> Write:
@@ -59,47 +56,54 @@ def scalar_writer(shape: Shape) -> Write:
     return WRITERS[shape.type_name]
 
 
-def _element(name: str, shape: Shape) -> Write:
-    """A writer of one element with everything that is in it."""
+def _writer(name: str, shape: Shape) -> _Writer:
+    """The writer of an element with everything that is in it."""
     if shape.type_name == "structure":
         return _structure(name, shape)  # type: ignore[arg-type]
     if shape.type_name == "list":
         return _list(name, shape)
     opening, closing = f"<{name}>", f"</{name}>"
     if shape.type_name == "string":
-        return lambda value: f"{opening}{escape(value)}{closing}"
+        return _Writer(opening, closing, escape, escape_all)
     write = scalar_writer(shape)  # of what needs no escaping
-    return lambda value: f"{opening}{write(value)}{closing}"
+    return _Writer(opening, closing, write, _each(write))
 
 
-def _list(name: str, shape: Shape) -> Write:
+def _list(name: str, shape: Shape) -> _Writer:
     item: Shape = shape.member  # type: ignore[attr-defined]
-    if shape.serialization.get("flattened"):
-        write = _element(element_name(name, shape), item)
-        return lambda values: "".join(map(write, values))
-    write = _element(item.serialization.get("name", "member"), item)
-    opening, closing = f"<{name}>", f"</{name}>"
-    return lambda values: f"{opening}{''.join(map(write, values))}{closing}"
+    flattened = shape.serialization.get("flattened")
+    item_name = element_name(name, shape) if flattened else item.serialization.get("name", "member")
+    write = _writer(item_name, item)
+    between = write.closing + write.opening
+
+    def text(values: Sequence[Any]) -> str:
+        if not values:
+            return ""
+        texts = map(write.text, values) if len(values) < _FEW else write.texts(values)
+        return f"{write.opening}{between.join(texts)}{write.closing}"
+
+    opening, closing = ("", "") if flattened else (f"<{name}>", f"</{name}>")
+    return _Writer(opening, closing, text, _each(text))
 
 
-def _structure(name: str, shape: StructureShape, namespace: str = "") -> Write:
-    elements, attributes = {}, {}
+def _structure(name: str, shape: StructureShape, namespace: str = "") -> _Writer:
+    members, attributes = {}, {}
     for member, inner in shape.members.items():
-        location = element_name(member, inner)
         if inner.serialization.get("location"):
             continue
+        location = element_name(member, inner)
         if inner.serialization.get("xmlAttribute"):
             attributes[member] = location
         else:
-            elements[member] = _element(location, inner)
+            members[member] = _writer(location, inner)
     declared = shape.serialization.get("xmlNamespace")
     if declared and declared.get("prefix"):
         namespace += f' xmlns:{declared["prefix"]}="{declared["uri"]}"'
-    content = _content(shape.name, elements, attributes)
+    content = _content(shape.name, members, attributes)
     if attributes:
-        return _with_attributes(name, namespace, attributes, content)
-    opening, closing = f"<{name}{namespace}>", f"</{name}>"
-    return lambda value: f"{opening}{content(value)}{closing}"
+        whole = _with_attributes(name, namespace, attributes, content)
+        return _Writer("", "", whole, _each(whole))
+    return _Writer(f"<{name}{namespace}>", f"</{name}>", content, _contents(members, content))
 
 
 def _with_attributes(
@@ -107,7 +111,7 @@ def _with_attributes(
 ) -> Write:
     def write(value: Mapping[str, Any]) -> str:
         given = "".join(
-            f' {location}="{_escape_attribute(value[member])}"'
+            f' {location}="{escape_attribute(value[member])}"'
             for member, location in attributes.items()
             if value.get(member) is not None
         )
@@ -116,9 +120,7 @@ def _with_attributes(
     return write
 
 
-def _content(
-    structure: str, elements: Mapping[str, Write], attributes: Mapping[str, str]
-) -> Callable[[Mapping[str, Any]], str]:
+def _content(structure: str, members: Mapping[str, _Writer], beside: Mapping[str, str]) -> Write:
     """
     A writer of what is in a structure; members that are None are left out.
 
@@ -127,19 +129,37 @@ def _content(
     """
 
     def write(value: Mapping[str, Any]) -> str:
-        try:
-            return "".join(
-                [
-                    elements[member](inner)
-                    for member, inner in value.items()
-                    if inner is not None and member not in attributes
-                ]
-            )
-        except KeyError as error:
-            unknown = value.keys() - elements.keys() - attributes.keys()
-            raise (
-                KeyError(f"{structure} has no {', '.join(sorted(unknown))}") if unknown else error
-            ) from error
+        parts = []
+        for member, inner in value.items():
+            if inner is None or member in beside:
+                continue
+            if member not in members:
+                raise KeyError(f"{structure} has no {member}")
+            parts.append(members[member].element(inner))
+        return "".join(parts)
+
+    return write
+
+
+def _contents(members: Mapping[str, _Writer], content: Write) -> WriteAll:
+    """
+    A writer of what is in many structures: column by column when all have the same
+    members, as the entries of a listing have, which is three times as fast.
+    """
+
+    def write(values: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+        names = tuple(values[0])
+        if len(values) < _FEW or not names or any(tuple(value) != names for value in values):
+            return map(content, values)
+        columns, template = [], ""
+        for name in names:
+            column = [value[name] for value in values]
+            writer = members.get(name)
+            if writer is None or None in column:
+                return map(content, values)  # which leaves out what is None, or fails
+            columns.append(writer.texts(column))
+            template += f"{writer.opening}%s{writer.closing}"
+        return map(template.__mod__, zip(*columns, strict=True))
 
     return write
 
@@ -152,8 +172,8 @@ def compile_document(name: str, shape: Shape) -> Write:
     """
     root = f' xmlns="{NAMESPACE}"'
     if shape.type_name == "structure":
-        write = _structure(name, shape, root)  # type: ignore[arg-type]
-        return lambda value: f"{DECLARATION}{write(value)}"
+        whole = _structure(name, shape, root).element  # type: ignore[arg-type]
+        return lambda value: f"{DECLARATION}{whole(value)}"
     text = scalar_writer(shape)
     return lambda value: f"{DECLARATION}<{name}{root}>{escape(text(value))}</{name}>"
 
@@ -185,6 +205,3 @@ def _json_structure(shape: StructureShape) -> Callable[[Mapping[str, Any]], dict
         return {name: members[name](inner) for name, inner in value.items() if inner is not None}
 
     return convert
-
-
-__all__: Sequence[str] = ("compile_document", "compile_json", "escape", "scalar_writer")
