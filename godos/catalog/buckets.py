@@ -1,5 +1,5 @@
 """
-Buckets: their rows, and how a commit knows that its bucket is still there.
+Buckets as commits see them: their rows, and how a commit knows that its bucket is still there.
 
 Two ways, by what the engine charges.  With `settle` 0 (SQLite, memory) each commit checks
 the bucket's row in its transaction, which costs nothing there.  On DynamoDB such a check
@@ -14,22 +14,14 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from attrs import evolve, frozen
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
-from godos.catalog.items import Absent, Action, Check, Delete, IItemStore, Put, RevIs
-from godos.catalog.places import BUCKETS, bucket_place, head_partition
+from godos.catalog.items import Action, Check, IItemStore, Put, RevIs
+from godos.catalog.places import BUCKETS, bucket_place
 from godos.catalog.records import ACTIVE, DELETING, bucket_item, bucket_of
 from godos.catalog.watching import Watch
-from godos.catalog.writing import Backoff, Turns, Writer
-from godos.model.errors import (
-    BucketAlreadyExists,
-    BucketAlreadyOwnedByYou,
-    BucketNotEmpty,
-    InvalidRequest,
-    NoSuchBucket,
-)
-from godos.model.versions import Bucket, Versioning
+from godos.catalog.writing import Writer
+from godos.model.errors import NoSuchBucket
+from godos.model.versions import Bucket
 
 CACHED = 2.0  # seconds for which a bucket's row is trusted
 ABANDONED = 5.0  # seconds after its reading when nothing more is sent because of it
@@ -51,14 +43,12 @@ class Buckets:
         self,
         items: IItemStore,
         writer: Writer,
-        backoff: Backoff,
-        clock: IReactorTime,
         monotonic: Callable[[], float],
         draw_id: Callable[[], str],
         settle: float,
     ) -> None:
-        self._items, self._writer, self._backoff = items, writer, backoff
-        self._clock, self._monotonic, self._draw_id = clock, monotonic, draw_id
+        self._items, self._writer = items, writer
+        self._monotonic, self._draw_id = monotonic, draw_id
         self._settle = settle
         self._cache: dict[str, BucketRow] = {}
         self._stalled = Watch(monotonic)
@@ -127,7 +117,7 @@ class Buckets:
         if found.bucket.id != bucket.id:
             raise NoSuchBucket(f"the bucket {bucket.name!r} was deleted, and made again")
         if found.deleting:
-            return await self._revived(found)
+            return await self.revived(found)
         return found
 
     def checks(self, row: BucketRow) -> list[Action]:
@@ -151,7 +141,7 @@ class Buckets:
             return 0.0
         return now.read_at + ABANDONED - self._monotonic()
 
-    async def _revived(self, row: BucketRow) -> BucketRow:
+    async def revived(self, row: BucketRow) -> BucketRow:
         """
         Undo a deletion that does not go on, for its server died.  Always safe: the
         deleter's last step compares the rev that this changes.
@@ -162,93 +152,13 @@ class Buckets:
         if self._stalled.unchanged(name, row.bucket.rev) < STALLED:
             raise NoSuchBucket(f"the bucket {name!r} is being deleted")
         self._stalled.forget(name)
-        await self._change(row.bucket, ACTIVE)
+        await self.change(row.bucket, ACTIVE)
         found = await self.fresh(name)
         if found.deleting or found.bucket.id != row.bucket.id:
             raise NoSuchBucket(f"the bucket {name!r} is being deleted")
         return found
 
-    # -- writing ------------------------------------------------------------------------
-    async def create(self, name: str, owner: str, shards: int) -> Bucket:
-        """Fails: BucketAlreadyOwnedByYou, BucketAlreadyExists, Conflict."""
-        rev = self._draw_id()
-        made = Bucket(name, self._draw_id(), owner, self._clock.seconds(), shards=shards, rev=rev)
-        turns = Turns(self._backoff, f"the bucket {name!r}")
-        while await turns.next():
-            self.forget(name)
-            refusal = await self._writer.write([Put(bucket_item(made), Absent())])
-            if refusal is None or refusal.is_own(rev):
-                return made
-            refusal.or_unknown()
-            try:
-                standing = await self.fresh(name)
-            except NoSuchBucket:
-                continue
-            if not standing.deleting:
-                break
-            await self._finish(standing.bucket)  # somebody's deletion, which may have died
-        if standing.bucket.owner == owner:
-            raise BucketAlreadyOwnedByYou(f"you already have the bucket {name!r}")
-        raise BucketAlreadyExists(f"somebody else has the bucket {name!r}")
-
-    async def delete(self, name: str) -> None:
-        """Fails: NoSuchBucket, BucketNotEmpty, Conflict."""
-        turns = Turns(self._backoff, f"the bucket {name!r}")
-        while await turns.next():
-            row = await self.fresh(name)
-            if not await self._empty(row.bucket):
-                if row.deleting:
-                    await self._change(row.bucket, ACTIVE)
-                raise BucketNotEmpty(f"the bucket {name!r} is not empty")
-            # another's deletion is gone on with, not begun again: its rev is what all compare
-            marked = row.bucket if row.deleting else await self._change(row.bucket, DELETING)
-            if marked is not None and await self._finish(marked):
-                return
-
-    async def set_versioning(self, name: str, versioning: Versioning) -> Bucket:
-        """Fails: NoSuchBucket, InvalidRequest, Conflict."""
-        turns = Turns(self._backoff, f"the bucket {name!r}")
-        changed: Bucket | None = None
-        while changed is None and await turns.next():
-            row = await self.fresh(name)
-            if row.deleting:
-                row = await self._revived(row)
-            if versioning is Versioning.OFF and row.bucket.versioning is not Versioning.OFF:
-                raise InvalidRequest(
-                    "versioning that was on once can be suspended, and not be off again"
-                )
-            changed = await self._change(evolve(row.bucket, versioning=versioning), ACTIVE)
-        await self._settled()
-        found = await self.fresh(name)
-        if changed is None or found.bucket.id != changed.id:
-            raise NoSuchBucket(f"the bucket {name!r} was deleted meanwhile")
-        return found.bucket
-
-    async def _finish(self, bucket: Bucket) -> bool:
-        """
-        Go on with the deletion that wrote `bucket`'s row; tells whether it is gone.
-
-        From that write on no commit begins, and after `settle` none is under way.  Any
-        number of servers may do this at once: each step compares the rev.
-        """
-        try:
-            await self._settled()
-            empty = await self._empty(bucket)
-        except Exception:  # also a caller who went away: let the bucket live on
-            await self._change(bucket, ACTIVE)
-            raise
-        if not empty:
-            await self._change(bucket, ACTIVE)
-            return False
-        self.forget(bucket.name)
-        refusal = await self._writer.write([Delete(*bucket_place(bucket.name), RevIs(bucket.rev))])
-        if refusal is None:
-            return True
-        refusal.or_unknown()
-        standing = await self._items.get(*bucket_place(bucket.name))
-        return standing is None or bucket_of(standing).id != bucket.id
-
-    async def _change(self, bucket: Bucket, state: str) -> Bucket | None:
+    async def change(self, bucket: Bucket, state: str) -> Bucket | None:
         """Write the row anew if it still is what was read; None when it is not."""
         self.forget(bucket.name)
         changed = evolve(bucket, rev=self._draw_id())
@@ -258,18 +168,3 @@ class Buckets:
             return changed
         refusal.or_unknown()
         return None
-
-    async def _empty(self, bucket: Bucket) -> bool:
-        """Heads suffice: none is absent while its key has older versions."""
-        for shard in range(bucket.shards):
-            start: bytes | None = b""
-            while start is not None:
-                page = await self._items.query(head_partition(bucket, shard), start, limit=1)
-                if page.items:
-                    return False
-                start = page.cursor
-        return True
-
-    async def _settled(self) -> None:
-        if self._settle:
-            await deferLater(self._clock, self._settle)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from godos.catalog.blobs import Blobs
+from godos.catalog.bucket_changes import BucketChanges
 from godos.catalog.buckets import Buckets
 from godos.catalog.collection import Collection
 from godos.catalog.commits import Commits
@@ -19,6 +21,7 @@ from godos.catalog.leases import Leases
 from godos.catalog.listings import Listings
 from godos.catalog.members import Members
 from godos.catalog.places import ObjectKey
+from godos.catalog.settings import Settings
 from godos.catalog.versions import Versions
 from godos.catalog.writing import Backoff, Writer
 from godos.deferreds import deferred
@@ -69,7 +72,9 @@ class Catalog:
         writer = Writer(items, backoff, clock, monotonic, draw_id)
         self._shards = shards
         self._versions = Versions(items)
-        self._buckets = Buckets(items, writer, backoff, clock, monotonic, draw_id, settle)
+        self._buckets = Buckets(items, writer, monotonic, draw_id, settle)
+        self._changes = BucketChanges(items, writer, backoff, self._buckets, clock, draw_id, settle)
+        self._settings = Settings(items, writer, backoff, self._buckets, monotonic, draw_id)
         self._commits = Commits(items, writer, backoff, self._buckets, self._versions, clock)
         self._deletes = Deletes(
             writer, backoff, self._buckets, self._versions, self._commits, clock, draw_id
@@ -91,8 +96,8 @@ class Catalog:
 
     # -- buckets ------------------------------------------------------------------------
     @deferred
-    async def create_bucket(self, name: str, owner: str) -> Bucket:
-        return await self._buckets.create(name, owner, self._shards)
+    async def create_bucket(self, name: str, owner: str, object_lock: bool = False) -> Bucket:
+        return await self._changes.create(name, owner, object_lock, self._shards)
 
     @deferred
     async def bucket(self, name: str) -> Bucket:
@@ -104,11 +109,23 @@ class Catalog:
 
     @deferred
     async def delete_bucket(self, name: str) -> None:
-        await self._buckets.delete(name)
+        await self._changes.delete(name)
 
     @deferred
     async def set_versioning(self, name: str, versioning: Versioning) -> Bucket:
-        return await self._buckets.set_versioning(name, versioning)
+        return await self._changes.set_versioning(name, versioning)
+
+    @deferred
+    async def enable_object_lock(self, name: str) -> Bucket:
+        return await self._changes.enable_object_lock(name)
+
+    @deferred
+    async def settings(self, bucket: Bucket) -> Mapping[str, Any]:
+        return await self._settings.all(bucket)
+
+    @deferred
+    async def set_setting(self, bucket: Bucket, setting: str, document: Any) -> None:
+        await self._settings.set(bucket, setting, document)
 
     # -- objects ------------------------------------------------------------------------
     @deferred

@@ -95,6 +95,15 @@ def repair_place(incarnation: str) -> Place:
     return repair_partition(int(incarnation[0], SPREAD)), bytes.fromhex(incarnation)
 
 
+def settings_partition(bucket: Bucket) -> str:
+    """What configures a bucket, one row for each setting."""
+    return f"C#{bucket.id}"
+
+
+def setting_place(bucket: Bucket, setting: str) -> Place:
+    return settings_partition(bucket), setting.encode()
+
+
 def lease_place(what: str) -> Place:
     return f"L#{what}", ONLY
 

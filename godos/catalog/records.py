@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
+from godos.catalog import attributes
 from godos.catalog.items import Item
 from godos.catalog.places import META, ObjectKey, blob_place, bucket_place
 from godos.catalog.version_ids import version_id
@@ -14,7 +15,13 @@ from godos.model.blobs import RAW, Blob, BlobState, Placed
 from godos.model.errors import CatalogUnavailable
 from godos.model.members import FORMAT, Cluster
 from godos.model.policy import Policy
-from godos.model.versions import NULL_VERSION, Attributes, Bucket, ObjectVersion, Versioning
+from godos.model.versions import (
+    NULL_VERSION,
+    Bucket,
+    ChecksumType,
+    ObjectVersion,
+    Versioning,
+)
 
 ACTIVE, DELETING = "active", "deleting"  # states of a bucket
 _NUMBERS = (int, float)  # whose zero says something; bool is not among them
@@ -96,6 +103,8 @@ def bucket_item(bucket: Bucket, state: str = ACTIVE) -> Item:
         t=bucket.created,
         versioning=bucket.versioning.value,
         shards=bucket.shards,
+        lock=bucket.object_lock,
+        notify=bucket.notifies,
     )
 
 
@@ -109,6 +118,8 @@ def bucket_of(item: Item) -> Bucket:
         versioning=Versioning(data.get("versioning", "")),
         shards=data["shards"],
         rev=item.rev or "",
+        object_lock=bool(data.get("lock")),
+        notifies=bool(data.get("notify")),
     )
 
 
@@ -119,18 +130,20 @@ def head_item(at: ObjectKey, head: Head) -> Item:
         head.version.rev,
         older=head.older,
         nul=head.null_seq,
-        **_version_fields(head.version),
+        **version_fields(head.version),
     )
 
 
 def head_of(at: ObjectKey, item: Item) -> Head:
     data = fields(item)
-    return Head(_version_of(at, item, True), bool(data.get("older")), data.get("nul"))
+    return Head(
+        version_of(at.bucket.name, at.key, data, item.rev), bool(data.get("older")), data.get("nul")
+    )
 
 
 def older_item(at: ObjectKey, version: ObjectVersion, rev: str) -> Item:
     """The row of a version that is no longer the latest; `rev` is what pushed it down."""
-    return row(*at.older(version.seq), rev, key=at.key, **_version_fields(version))
+    return row(*at.older(version.seq), rev, key=at.key, **version_fields(version))
 
 
 def older_of(at: ObjectKey, item: Item) -> ObjectVersion:
@@ -141,14 +154,16 @@ def older_of(at: ObjectKey, item: Item) -> ObjectVersion:
     key = fields(item).get("key")
     if key != at.key:
         raise RowNotUnderstood(f"a version of {key!r} stands where {at.key!r} has its own")
-    return _version_of(at, item, False)
+    return version_of(at.bucket.name, at.key, item.data, item.rev, latest=False)
 
 
 def is_delete_marker(item: Item) -> bool:
     return bool(item.data.get("dm"))
 
 
-def _version_fields(version: ObjectVersion) -> dict[str, Any]:
+def version_fields(version: ObjectVersion) -> dict[str, Any]:
+    """All of a version but its name, its rev, and whether it is the latest."""
+    usual = version.checksum_type is ChecksumType.FULL_OBJECT
     return {
         "seq": version.seq,
         "ref": version.reference,
@@ -158,18 +173,22 @@ def _version_fields(version: ObjectVersion) -> dict[str, Any]:
         "inc": version.incarnation,
         "null": version.is_null,
         "dm": version.is_delete_marker,
-        "h": dict(version.headers),
-        "m": dict(version.metadata),
         "sums": dict(version.checksums),
+        "st": None if usual else version.checksum_type.value,
+        "man": version.manifest,
+        "parts": version.parts or None,
+        **attributes.to_fields(version.attributes),
     }
 
 
-def _version_of(at: ObjectKey, item: Item, latest: bool) -> ObjectVersion:
-    data = item.data
+def version_of(
+    bucket: str, key: str, data: Mapping[str, Any], rev: str | None, latest: bool = True
+) -> ObjectVersion:
+    """The version that `version_fields` wrote down."""
     null, seq, reference = bool(data.get("null")), data["seq"], data["ref"]
     return ObjectVersion(
-        bucket=at.bucket.name,
-        key=at.key,
+        bucket=bucket,
+        key=key,
         version_id=NULL_VERSION if null else version_id(seq, reference),
         seq=seq,
         etag=data.get("etag", ""),
@@ -177,12 +196,15 @@ def _version_of(at: ObjectKey, item: Item, latest: bool) -> ObjectVersion:
         modified=data["t"],
         incarnation=data.get("inc"),
         reference=reference,
-        rev=item.rev or "",
+        rev=rev or "",
         is_null=null,
         is_delete_marker=bool(data.get("dm")),
         is_latest=latest,
-        attributes=Attributes(headers=data.get("h", {}), metadata=data.get("m", {})),
+        attributes=attributes.of_fields(data),
         checksums=data.get("sums", {}),
+        checksum_type=ChecksumType(data.get("st", ChecksumType.FULL_OBJECT)),
+        manifest=data.get("man"),
+        parts=data.get("parts", 0),
     )
 
 

@@ -23,7 +23,11 @@ class Versioning(StrEnum):
 
 @frozen
 class Bucket:
-    """`id` is drawn at creation, so that a bucket made again shares nothing with the old."""
+    """
+    `id` is drawn at creation, so that a bucket made again shares nothing with the old.
+
+    `notifies`: its setting "notification" wants somebody to be told of what happens in it.
+    """
 
     name: str
     id: str
@@ -33,6 +37,7 @@ class Bucket:
     shards: int = 1
     rev: str = ""
     object_lock: bool = False  # versions may be locked; then versioning cannot be suspended
+    notifies: bool = False
 
 
 class LockMode(StrEnum):

@@ -306,7 +306,7 @@ class CatalogContract:
         assert await second.version(bench.bucket, "cat.jpg", NULL_VERSION) == made
         assert new.blob is not None
         assert (made.etag, made.size, made.modified) == (new.etag, 5, new.modified)
-        assert (made.headers, made.metadata) == (new.headers, new.metadata)
+        assert made.attributes == new.attributes
         assert made.checksums == new.checksums
         assert (made.incarnation, made.reference) == (new.blob.incarnation, new.operation)
         assert (made.is_null, made.is_latest, made.is_delete_marker) == (True, True, False)
