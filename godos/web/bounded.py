@@ -1,16 +1,15 @@
-"""A body of unknown length that must not become larger than it may be."""
+"""A body of unknown length that must be neither larger nor smaller than it may be."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from zope.interface import implementer
 
 from godos.deferreds import deferred
 from godos.model.bodies import IBody
-from godos.model.errors import EntityTooLarge
+from godos.model.errors import EntityTooLarge, EntityTooSmall
 
 
 @implementer(IConsumer)
@@ -18,13 +17,14 @@ class _Counting:
     """Hands a body on until it exceeds `limit` bytes; then it stops the producer."""
 
     def __init__(self, consumer: IConsumer, limit: int) -> None:
+        self.size = 0  # bytes so far
         self._consumer = consumer
-        self._left = limit
+        self._limit = limit
         self._producer: Any = None
 
     @property
     def exceeded(self) -> bool:
-        return self._left < 0
+        return self.size > self._limit
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         self._producer = producer
@@ -37,7 +37,7 @@ class _Counting:
     def write(self, data: bytes) -> None:
         if self.exceeded:
             return
-        self._left -= len(data)
+        self.size += len(data)
         if not self.exceeded:
             self._consumer.write(data)
         elif self._producer is not None:
@@ -46,11 +46,15 @@ class _Counting:
 
 @implementer(IBody)
 class BoundedBody:
-    """`body`, which fails with EntityTooLarge once more than `limit` bytes came."""
+    """
+    `body`, which fails with EntityTooLarge once more than `limit` bytes came, and with
+    EntityTooSmall when it ends with fewer than `least`.
+    """
 
-    def __init__(self, body: IBody, limit: int) -> None:
+    def __init__(self, body: IBody, limit: int, least: int = 0) -> None:
         self._body = body
         self._limit = limit
+        self._least = least
         self.length = body.length
 
     @deferred
@@ -65,10 +69,20 @@ class BoundedBody:
             raise
         if counting.exceeded:
             raise self._too_large()
+        if counting.size < self._least:
+            raise self._too_small(counting.size)
 
-    def collect(self, limit: int) -> Deferred[list[bytes]]:
+    @deferred
+    async def collect(self, limit: int) -> list[bytes]:
         """See `IBody.collect`."""
-        return self._body.collect(min(limit, self._limit))
+        pieces = await self._body.collect(min(limit, self._limit))
+        size = sum(map(len, pieces))
+        if size < self._least:
+            raise self._too_small(size)
+        return pieces
+
+    def _too_small(self, size: int) -> EntityTooSmall:
+        return EntityTooSmall(f"the body has {size} bytes, and {self._least} are the least")
 
     def _too_large(self) -> EntityTooLarge:
         return EntityTooLarge(f"one PUT takes at most {self._limit} bytes")

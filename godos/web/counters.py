@@ -21,6 +21,7 @@ class Access:
     status: int
     sent: int  # bytes of the answer's body
     duration: float
+    user: str = ""  # the name of who asked, as far as it is known
 
 
 AccessLog = Callable[[Access], None]

@@ -143,15 +143,21 @@ def parse_names(path: bytes) -> tuple[str, str]:
     return bucket_name(_text(bucket)), object_key(unquote(key)) if key else ""
 
 
-def parse_target(raw: bytes) -> Target:
+def parse_target(raw: bytes, bucket: str = "") -> Target:
     """
     Read a raw request target.
+
+    Args:
+        bucket: the one that the Host header names, so that the whole path is the key.
 
     Raises:
         InvalidURI, InvalidBucketName, InvalidKey, KeyTooLong: it names nothing.
     """
     path, query = split(raw)
-    bucket, key = parse_names(path)
+    if bucket:
+        bucket, key = bucket_name(bucket), object_key(unquote(path[1:])) if path != b"/" else ""
+    else:
+        bucket, key = parse_names(path)
     return Target(bucket, key, parse_query(query) if query else _NO_QUERY)
 
 

@@ -32,6 +32,19 @@ class Permit(Protocol):
         """Raises AccessDenied when the caller may not know that a key does not exist."""
 
 
+class _HoldsNothingBack:
+    """The permit of who needs to be asked no more."""
+
+    def version(self, version: ObjectVersion, /) -> None:
+        """Any will do."""
+
+    def absent(self) -> None:
+        """That is no secret."""
+
+
+HOLDS_NOTHING_BACK: Permit = _HoldsNothingBack()
+
+
 class Allow(Protocol):
     """
     Ask whether the caller of this request may do one more thing.

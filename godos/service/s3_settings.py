@@ -1,0 +1,107 @@
+"""What can be configured of the S3 API: who may come, by which names, and with which keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from godos.model.users import User
+from godos.service import values
+from godos.service.credentials import read_credentials
+from godos.service.master_key import KmsKeys, MasterKey, read_kms_keys, read_master_key
+from godos.service.settings import Setting
+
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
+
+
+def _domain(text: str) -> str:
+    """A domain name whose sub-domains are buckets."""
+    name = text.lower().rstrip(".")
+    if _DOMAIN.fullmatch(name) is None:
+        raise ValueError(f"{text!r} is no domain name, such as s3.example.com")
+    return name
+
+
+def _region(text: str) -> str:
+    """The name of the one region."""
+    if _REGION.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no region: lower-case letters, digits and hyphens")
+    return text
+
+
+CREDENTIALS = Setting(
+    "credentials",
+    "TOML file with the users and their keys; see etc/credentials.toml. With it, and with users "
+    "that `godos user add` made, requests must be signed.",
+    values.path,
+)
+REGION = Setting(
+    "region",
+    "The region that clients sign for and are told.",
+    _region,
+    "us-east-1",
+)
+DOMAIN = Setting(
+    "domain",
+    "Serve BUCKET.NAME as the bucket (virtual-host style).",
+    _domain,
+    repeatable=True,
+)
+WEBSITE_DOMAIN = Setting(
+    "website-domain",
+    "Serve BUCKET.NAME as the bucket's website.",
+    _domain,
+    repeatable=True,
+)
+MASTER_KEY = Setting(
+    "master-key",
+    "File with the key that wraps the keys of objects encrypted by the server (SSE-S3).",
+    values.path,
+)
+KMS_KEYS = Setting(
+    "kms-keys",
+    "TOML file with named keys, used for x-amz-server-side-encryption: aws:kms.",
+    values.path,
+)
+LIFECYCLE_DAY = Setting(
+    "lifecycle-day",
+    "How many seconds lifecycle rules take for a day. Shorten it only to try rules out.",
+    values.seconds,
+    "86400",
+)
+SETTINGS = (CREDENTIALS, REGION, DOMAIN, WEBSITE_DOMAIN, MASTER_KEY, KMS_KEYS, LIFECYCLE_DAY)
+
+
+@frozen
+class S3Settings:
+    """What the person who starts a server decided of its S3 API."""
+
+    users: Sequence[User]
+    region: str
+    domains: Sequence[str]
+    website_domains: Sequence[str]
+    master_key: MasterKey | None
+    kms_keys: KmsKeys | None
+    lifecycle_day: float  # seconds
+
+
+def s3_settings(options: Any) -> S3Settings:
+    """
+    The record of these options, with the files they name read.
+
+    Raises:
+        SettingError: a file cannot be read, or does not hold what it should.
+    """
+    return S3Settings(
+        users=read_credentials(options["credentials"]) if options["credentials"] else (),
+        region=options["region"],
+        domains=options["domain"],
+        website_domains=options["website-domain"],
+        master_key=read_master_key(options["master-key"]) if options["master-key"] else None,
+        kms_keys=read_kms_keys(options["kms-keys"]) if options["kms-keys"] else None,
+        lifecycle_day=options["lifecycle-day"],
+    )

@@ -1,0 +1,219 @@
+"""
+Uploads by the forms of web pages: `POST /<bucket>` with `multipart/form-data`.
+
+Source: Amazon S3 API Reference, "POST Object"; "Browser-based uploads using POST".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from attrs import frozen
+
+from godos.model.bodies import IBody
+from godos.model.names import object_key
+from godos.model.users import Principal
+from godos.web.answers import Answer
+from godos.web.bounded import BoundedBody
+from godos.web.errors import InvalidArgument, xml_element
+from godos.web.exchange import Headers, IExchange
+from godos.web.s3.authentication import Caller
+from godos.web.s3.call import Result
+from godos.web.s3.description import operations
+from godos.web.s3.form_reader import Form, FormReader, boundary_of
+from godos.web.s3.performing import Performer
+from godos.web.serving import Course
+from godos.web.target import Target
+from godos.web.uploads import MAX_SINGLE_PUT, check_expectation
+
+_FILENAME = "${filename}"
+_CREATED, _NO_CONTENT = 201, 204
+_STATUSES = {"200": 200, "201": _CREATED, "204": _NO_CONTENT}
+
+# Fields that become the headers of the same upload by PUT, beside all x-amz- ones.
+_HEADERS = {
+    "acl": b"x-amz-acl",
+    "content-type": b"content-type",
+    "cache-control": b"cache-control",
+    "content-disposition": b"content-disposition",
+    "content-encoding": b"content-encoding",
+    "content-language": b"content-language",
+    "content-md5": b"content-md5",
+    "expires": b"expires",
+}
+# Of the form itself, and not of the object.
+_OF_SIGNATURE = frozenset(
+    """
+    x-amz-algorithm x-amz-credential x-amz-date x-amz-signature x-amz-security-token
+    """.split()  # noqa: SIM905
+)
+
+
+@frozen
+class Admitted:
+    """Who sends a form, and how many bytes its file may have."""
+
+    principal: Principal
+    least: int = 0
+    most: int = MAX_SINGLE_PUT
+    signature_version: str = ""
+
+
+class IFormAuthentication(Protocol):
+    """Tells who a form comes from."""
+
+    async def admit(self, exchange: IExchange, bucket: str, fields: Mapping[str, str]) -> Admitted:
+        """
+        Args:
+            fields: by lower-case name, with `key` as it will be used.
+
+        Raises:
+            AccessDenied, S3Error: the signature is wrong, or the policy forbids the form.
+        """
+
+
+class Forms:
+    """Takes forms apart, and does with them what a PUT of the same object does."""
+
+    def __init__(self, authentication: IFormAuthentication, performer: Performer) -> None:
+        self._authentication = authentication
+        self._performer = performer
+
+    def is_form(self, exchange: IExchange, target: Target) -> bool:
+        """Whether a request is an upload by form."""
+        return (
+            exchange.method == b"POST"
+            and bool(target.bucket)
+            and not target.key
+            and not target.query
+            and boundary_of(exchange.header(b"content-type")) is not None
+        )
+
+    async def answer(self, exchange: IExchange, target: Target, course: Course) -> Answer:
+        """Store the file; when this answers it is durable."""
+        check_expectation(exchange)
+        boundary = boundary_of(exchange.header(b"content-type"))
+        assert boundary is not None
+        form = await FormReader(boundary).open(exchange.body)
+        key = _key(form)
+        fields = {**form.fields, "key": key, "bucket": target.bucket}
+        admitted = await self._authentication.admit(exchange, target.bucket, fields)
+        course.user = admitted.principal.name
+        body = BoundedBody(form.file, min(admitted.most, MAX_SINGLE_PUT), admitted.least)
+        caller = Caller(admitted.principal, body, signature_version=admitted.signature_version)
+        headers = _headers(form.fields)
+        put = _Put(exchange, headers, body)
+        filled = Target(target.bucket, key, target.query)
+        operation = operations()["PutObject"]
+        request = operation.parse(filled, headers)
+        if "tagging" in fields:
+            request["Tagging"] = _tagging(fields["tagging"])
+        result = await self._performer.perform(put, filled, caller, operation, request)
+        return _success(exchange, filled, fields, operation.render(result, False), result)
+
+
+class _Put:
+    """The form's exchange as the PUT of its file, which operations understand."""
+
+    method = b"PUT"
+
+    def __init__(self, exchange: IExchange, headers: Headers, body: IBody) -> None:
+        self._exchange = exchange
+        self._headers = headers
+        self.body = body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    def header(self, name: bytes) -> bytes | None:
+        """See `IExchange`."""
+        values = [value for given, value in self._headers if given == name]
+        return b", ".join(values) if values else None
+
+    def headers(self) -> Headers:
+        """See `IExchange`."""
+        return self._headers
+
+
+def _key(form: Form) -> str:
+    """
+    The object's name, with `${filename}` filled in.
+
+    Raises:
+        InvalidArgument: the form has none.
+        InvalidKey, KeyTooLong: it is no name.
+    """
+    key = form.fields.get("key")
+    if key is None:
+        raise InvalidArgument("the form has no field key: the object's name")
+    name = form.filename.replace("\\", "/").rpartition("/")[2]
+    return object_key(key.replace(_FILENAME, name).encode("utf-8"))
+
+
+def _headers(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    headers = [(b"transfer-encoding", b"chunked")]  # how long the file is, nobody has said
+    for name, text in fields.items():
+        known = _HEADERS.get(name)
+        if known is not None:
+            headers.append((known, text.encode("utf-8")))
+        elif name.startswith("x-amz-") and name not in _OF_SIGNATURE:
+            headers.append((name.encode("utf-8"), text.encode("utf-8")))
+    return headers
+
+
+def _tagging(text: str) -> str:
+    """The XML of a form's tags as the header that a PUT has."""
+    document = operations()["PutObjectTagging"].read_body(text.encode("utf-8"))
+    tags = document["Tagging"]["TagSet"]
+    return urlencode([(tag["Key"], tag.get("Value", "")) for tag in tags])
+
+
+# -- the answer ----------------------------------------------------------------------------
+def _success(
+    exchange: IExchange,
+    target: Target,
+    fields: Mapping[str, str],
+    put: Answer,
+    result: Result,
+) -> Answer:
+    """What the form asked to be told, with the headers that the PUT would have had."""
+    etag = str(result["ETag"]) if isinstance(result, Mapping) else ""
+    kept = [(name, value) for name, value in put.headers if name.lower() != b"content-length"]
+    redirect = fields.get("success_action_redirect") or fields.get("redirect")
+    where = _redirection(redirect, target, etag) if redirect else None
+    if where is not None:
+        return Answer(303, [*kept, (b"Location", where)])
+    status = _STATUSES.get(fields.get("success_action_status", ""), _NO_CONTENT)
+    location = _location(exchange, target)
+    kept.append((b"Location", location.encode("utf-8")))
+    if status != _CREATED:
+        return Answer(status, kept)
+    elements = "".join(
+        xml_element(name, text)
+        for name, text in (
+            ("Location", location),
+            ("Bucket", target.bucket),
+            ("Key", target.key),
+            ("ETag", etag),
+        )
+    )
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<PostResponse>{elements}</PostResponse>\n'
+    return Answer(status, [*kept, (b"Content-Type", b"application/xml")], body.encode("utf-8"))
+
+
+def _redirection(redirect: str, target: Target, etag: str) -> bytes | None:
+    """Where the browser goes next; None when what the form says is no URL."""
+    parts = urlsplit(redirect)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    query = [*parse_qsl(parts.query, keep_blank_values=True)]
+    query += [("bucket", target.bucket), ("key", target.key), ("etag", etag)]
+    return urlunsplit(parts._replace(query=urlencode(query))).encode("ascii", "ignore")
+
+
+def _location(exchange: IExchange, target: Target) -> str:
+    scheme = "https" if exchange.secure else "http"
+    host = (exchange.header(b"host") or b"").decode("latin-1")
+    return f"{scheme}://{host}/{target.bucket}/{quote(target.key, safe='/~')}"

@@ -1,0 +1,72 @@
+"""Doing an operation for a caller: first whether they may, then the operation itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from godos.web.access import Action
+from godos.web.errors import UnsupportedFeature
+from godos.web.exchange import IExchange
+from godos.web.s3.authentication import Caller
+from godos.web.s3.authorisation import Authoriser, RequestContext
+from godos.web.s3.call import HOLDS_NOTHING_BACK, Call, Permit, Result, Route
+from godos.web.s3.description import Operation
+from godos.web.s3.documents import read_document
+from godos.web.target import Target
+
+
+class Performer:
+    """
+    Args:
+        routes: the operations that are served, by name.
+    """
+
+    def __init__(self, authoriser: Authoriser, routes: Mapping[str, Route]) -> None:
+        self._authoriser = authoriser
+        self._routes = routes
+
+    async def perform(
+        self,
+        exchange: IExchange,
+        target: Target,
+        caller: Caller,
+        operation: Operation,
+        request: dict[str, Any],
+    ) -> Result:
+        """
+        Do what `request`, read from the headers, and the body ask for.
+
+        The body of an operation with a document is read once its caller is allowed.
+
+        Raises:
+            AccessDenied: the caller may not do this.
+            UnsupportedFeature: we do not serve the operation.
+        """
+        route = self._routes.get(operation.name)
+        if route is None:
+            raise UnsupportedFeature(f"{operation.name} is not served here")
+        allow = partial(self._allow, caller, RequestContext(exchange, caller, request))
+        call = Call(exchange, target, operation.name, caller, HOLDS_NOTHING_BACK, allow)
+        action = route.action
+        if route.with_version is not None and call.version_id is not None:
+            action = route.with_version
+        if action is not None:
+            call.permit = await allow(action, target.bucket, target.key)
+        if operation.has_xml_body:
+            request |= await read_document(operation, exchange, call.body)
+        return await route.function(call, request)
+
+    async def _allow(
+        self,
+        caller: Caller,
+        context: RequestContext,
+        action: Action,
+        bucket: str = "",
+        key: str = "",
+        version_id: str | None = None,
+    ) -> Permit:
+        if version_id is not None:
+            context = context.of_version(version_id)
+        return await self._authoriser.check(caller.principal, action, bucket, key, context)
