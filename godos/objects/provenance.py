@@ -3,25 +3,70 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from godos.model.encryption import DataKey
 from godos.model.members import FORMAT
-from godos.model.objects import PutRequest
-from godos.model.versions import Bucket
+from godos.model.multipart import MultipartUpload
+from godos.model.versions import Attributes, Bucket
+from godos.transfer.encryption import seal_note
+
+# Makes the block once the body's ETag and checksums (base64) are known.
+Origin = Callable[[str, Mapping[str, str]], bytes]
 
 
-def origin(bucket: Bucket, key: str, request: PutRequest, etag: str, modified: float) -> bytes:
-    """JSON in UTF-8, described in docs/disk-format.rst; a fragment carries it as it is."""
-    return json.dumps(
+def object_origin(bucket: Bucket, key: str, attributes: Attributes, modified: float) -> Origin:
+    """What a fragment of a whole object says; described in docs/disk-format.rst."""
+    return lambda etag, checksums: _json(
+        _fields(bucket, key, etag, modified)
+        | {"headers": dict(attributes.headers), "metadata": dict(attributes.metadata)}
+        | _if_any("checksums", dict(checksums))
+        | _if_any("owner", attributes.owner)
+        | _if_any("tags", dict(attributes.tags))
+        | _if_any(
+            "storage_class",
+            "" if attributes.storage_class == "STANDARD" else attributes.storage_class,
+        )
+    )
+
+
+def part_origin(bucket: Bucket, upload: MultipartUpload, number: int, modified: float) -> Origin:
+    """What a fragment of a part says: of which upload, and the how manyth it is."""
+    return lambda etag, checksums: _json(
+        _fields(bucket, upload.key, etag, modified)
+        | {"upload": upload.id, "part": number}
+        | _if_any("checksums", dict(checksums))
+    )
+
+
+def sealed_origin(data_key: DataKey, incarnation: str, origin: bytes) -> bytes:
+    """An origin block that only the data key's holder can read, and how to get that key."""
+    sealed = seal_note(data_key.secret, incarnation, origin)
+    return _json(
         {
             "v": FORMAT,
-            "bucket": bucket.name,
-            "bucket_id": bucket.id,
-            "key": key,
-            "etag": etag,
-            "modified": modified,
-            "headers": dict(request.attributes.headers),
-            "metadata": dict(request.attributes.metadata),
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode("utf-8")
+            "encryption": dict(data_key.descriptor),
+            "sealed": b64encode(sealed).decode("ascii"),
+        }
+    )
+
+
+def _fields(bucket: Bucket, key: str, etag: str, modified: float) -> dict[str, Any]:
+    return {
+        "v": FORMAT,
+        "bucket": bucket.name,
+        "bucket_id": bucket.id,
+        "key": key,
+        "etag": etag,
+        "modified": modified,
+    }
+
+
+def _if_any(name: str, value: Any) -> dict[str, Any]:
+    return {name: value} if value else {}
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8")

@@ -106,6 +106,18 @@ class BlobRead:
         if reader is not None:
             await reader.close()
 
+    async def refuse(self, position: int, error: GodosError) -> None:
+        """
+        What was read from `position` on turned out to be wrong: read it again, elsewhere.
+
+        The node that gave the last of it is not asked again.
+        """
+        placed, self._placed = self._placed, None
+        await self.close()
+        self._position = position
+        if placed is not None:
+            self._note(placed, error)
+
     # -- finding a reader -------------------------------------------------------------------
     async def _open_next(self) -> None:
         while True:

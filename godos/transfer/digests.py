@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import md5, sha256
 
 from twisted.internet.defer import Deferred, succeed
 
 from godos.deferreds import InThread
+from godos.model.fragments import Pieces
+from godos.transfer.checksums import Bytes, running
 
 # Hashing this much (some 30 µs) costs less than the way to a thread and back.
 INLINE = 16 << 10  # bytes
 MORSEL = 2047  # bytes.  Source: hashlib releases the lock for 2048 (HASHLIB_GIL_MINSIZE)
+BOTH = ("md5", "sha256")
 
 
 class Digests:
     """
-    MD5 (S3's ETag, by definition) and SHA-256 (the blob's own) of a body.
+    The digests of a body that are asked for, and no others: each costs every upload.
 
-    `size` counts the bytes.
+    MD5 is S3's ETag, by definition, and SHA-256 the blob's own.  `size` counts the bytes.
+
+    Args:
+        algorithms: of `transfer.checksums`, or `md5`.
+
+    Raises:
+        InvalidDigest: there is no such algorithm.
     """
 
-    def __init__(self, in_thread: InThread) -> None:
+    def __init__(self, in_thread: InThread, algorithms: Iterable[str] = BOTH) -> None:
         self._in_thread = in_thread
-        self._md5 = md5(usedforsecurity=False)
-        self._sha256 = sha256()
+        self._running = {algorithm: running(algorithm) for algorithm in algorithms}
+        self._updates = tuple(one.update for one in self._running.values())
         self.size = 0
 
-    def update(self, pieces: list[bytes]) -> Deferred[None]:
+    def update(self, pieces: Pieces) -> Deferred[None]:
         """Take the next bytes; the next call comes after this one's Deferred fired."""
         size = sum(map(len, pieces))
         self.size += size
@@ -36,23 +44,30 @@ class Digests:
             return succeed(None)
         return self._in_thread(self._update, pieces)
 
-    def _update(self, pieces: Iterable[bytes | memoryview]) -> None:
+    def _update(self, pieces: Iterable[Bytes]) -> None:
         for piece in pieces:
-            self._md5.update(piece)
-            self._sha256.update(piece)
+            for update in self._updates:
+                update(piece)
+
+    def __contains__(self, algorithm: object) -> bool:
+        return algorithm in self._running
+
+    def raw(self, algorithm: str) -> bytes:
+        """One of the digests that were asked for, so far, raw."""
+        return self._running[algorithm].digest()
 
     @property
     def md5(self) -> bytes:
         """MD5 so far, raw."""
-        return self._md5.digest()
+        return self.raw("md5")
 
     @property
     def sha256(self) -> bytes:
         """SHA-256 so far, raw."""
-        return self._sha256.digest()
+        return self.raw("sha256")
 
 
-def _morsels(pieces: Iterable[bytes]) -> Iterator[memoryview]:
+def _morsels(pieces: Iterable[Bytes]) -> Iterator[memoryview]:
     """
     The same bytes in pieces for which hashlib keeps the interpreter's lock.
 

@@ -1,0 +1,373 @@
+"""
+The way of bytes to the nodes: placement, digests, encryption, fan-out, seal, quorum.
+
+Whoever stores them says what the commit point is; nothing is visible before that, and
+whatever fails before it is removed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from godos.deferreds import Background, InThread, deferred
+from godos.model.blobs import RAW, Blob, FragmentHeader, Placed
+from godos.model.bodies import IBody
+from godos.model.encryption import Cipher, DataKey
+from godos.model.errors import (
+    Conflict,
+    GodosError,
+    NodeUnreachable,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    ObjectLocked,
+    PreconditionFailed,
+    QuotaExceeded,
+)
+from godos.model.fragments import SMALL, Pieces
+from godos.model.names import new_id
+from godos.model.objects import PutRequest
+from godos.objects.announced import Announced
+from godos.objects.placing import Placer, Plan, Target
+from godos.objects.provenance import Origin, sealed_origin
+from godos.objects.sealing import Sealing
+from godos.transfer.batches import Batches, receive
+from godos.transfer.digests import Digests
+from godos.transfer.encryption import plain_room
+from godos.transfer.fanout import FanOut
+
+T = TypeVar("T")
+
+# A commit that fails with one of these changed nothing; after anything else it may have
+# happened, and what was stored for it stays until the collector knows.
+REFUSALS = (
+    PreconditionFailed,
+    NoSuchKey,
+    NoSuchBucket,
+    NoSuchUpload,
+    Conflict,
+    ObjectLocked,
+    QuotaExceeded,
+)
+
+
+@frozen
+class Stored:
+    """
+    A body that is durable, and that nothing refers to yet.
+
+    `blob` is None for 0 bytes.  `size` is the body's own, in bytes; `etag` (without quotes)
+    is its MD5 in hex, or with a customer's key or KMS 32 other hex digits.  `checksums`:
+    algorithm in lower case -> base64.
+    """
+
+    blob: Blob | None
+    size: int
+    etag: str
+    checksums: Mapping[str, str]
+
+
+Commit = Callable[[Stored], "Deferred[T]"]
+
+
+class Storer:
+    """
+    Makes bodies durable, of objects and of parts.
+
+    Args:
+        digest_thread: where large pieces are hashed and encrypted.
+        background: looks after what outlives a request.
+    """
+
+    def __init__(self, placer: Placer, digest_thread: InThread, background: Background) -> None:
+        self._placer = placer
+        self._digest_thread = digest_thread
+        self._background = background
+
+    @deferred
+    async def store(
+        self,
+        body: IBody,
+        request: PutRequest,
+        origin: Origin,
+        data_key: DataKey | None,
+        commit: Commit[T],
+    ) -> T:
+        """
+        Store `body`, let `commit` make something refer to it, and answer what that answers.
+
+        From the moment that all bytes are there a caller who leaves changes nothing more:
+        cancelling this leaves the commit running in the background.
+
+        Args:
+            request: its digests are compared; its attributes and condition are for `commit`.
+            data_key: encrypts the bytes; None stores them as they are.
+            commit: the commit point.  Of REFUSALS it says that nothing was changed, and
+                the bytes are removed; after any other failure they stay.
+
+        Fails:
+            BadDigest, PayloadMismatch, IncompleteBody, BodyStalled: nothing was stored.
+            NodeFull, NotEnoughNodes: likewise; when it can be told before, the body was
+                not asked for.
+        """
+        upload = _Upload(
+            self._placer,
+            self._background,
+            self._digest_thread,
+            self._placer.plan(),
+            request,
+            origin,
+            data_key,
+            commit,
+        )
+        if body.length is not None and body.length <= upload.small_size:
+            return await upload.small(await body.collect(upload.small_size))
+        return await upload.stream(body)
+
+
+def _is_opaque(data_key: DataKey | None) -> bool:
+    """Whether the ETag may not tell the MD5.  Source: S3 API Reference, "Object", ETag."""
+    return data_key is not None and data_key.descriptor["cipher"] != Cipher.S3
+
+
+class _Upload(Generic[T]):
+    """One body on its way."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        placer: Placer,
+        background: Background,
+        in_thread: InThread,
+        plan: Plan,
+        request: PutRequest,
+        origin: Origin,
+        data_key: DataKey | None,
+        commit: Commit[T],
+    ) -> None:
+        self._placer = placer
+        self._background = background
+        self._plan = plan
+        self._origin = origin
+        self._data_key = data_key
+        self._commit = commit
+        self._opaque_etag = new_id() if _is_opaque(data_key) else ""
+        needed = set() if self._opaque_etag else {"md5"}
+        self._sealing: Sealing | None = None
+        if data_key is None:
+            needed.add("sha256")  # which is also the blob's own
+        else:
+            self._sealing = Sealing(data_key.secret, plan.incarnation, in_thread)
+        self._announced = Announced(request, frozenset(needed))
+        self._digests = Digests(in_thread, self._announced.computed)
+        self._fan: FanOut | None = None
+        self._passing = False  # bytes are on their way to the nodes, or to find them
+        self._uploads: list[Any] = []  # every IFragmentUpload that was begun
+
+    @property
+    def small_size(self) -> int:
+        """Bodies of so many bytes or fewer travel to a node in one piece."""
+        return SMALL if self._sealing is None else plain_room(SMALL)
+
+    # -- small bodies: one piece, one request to each node -------------------------------
+    async def small(self, pieces: list[bytes]) -> T:
+        """Store a body of at most `small_size` bytes."""
+        await self._digests.update(pieces)
+        self._announced.check(self._digests)
+        stored: Pieces = pieces
+        if self._sealing is not None:
+            stored = [*await self._sealing.update(pieces), *self._sealing.finish()]
+        return await self._undisturbed(self._store_small(stored))
+
+    def _undisturbed(self, work: Deferred[T]) -> Deferred[T]:
+        """From here on the client may leave: what was begun is ended either way."""
+        return self._background.shield("storing an object", work)
+
+    @deferred
+    async def _store_small(self, pieces: Pieces) -> T:
+        if not self._digests.size:
+            return await self._end({})
+        header = self._headers()
+        begun: list[Target] = []
+
+        def step(target: Target) -> Deferred[Any]:
+            begun.append(target)
+            storing: Deferred[Any] = target.store.put(header(target), pieces)
+            return storing
+
+        fan = await self._placer.spread(self._plan, "put", step)
+        self._remove(_uncertain(begun, fan))
+        return await self._end_if_enough(fan)
+
+    # -- bodies that pass through ---------------------------------------------------------
+    async def stream(self, body: IBody) -> T:
+        """Store a body of any size, or of unknown length."""
+        batches = Batches(self._write, self.small_size)
+        try:
+            if body.length is not None:
+                await self._open(body.length)  # a full disk is said before the body comes
+            await receive(body, batches)
+            if self._fan is None and not self._passing:
+                return await self.small(batches.take_rest())
+            await batches.flush()
+            self._announced.check(self._digests)
+        except BaseException:
+            self._background.run("aborting an upload", self._abandon(batches))
+            raise
+        return await self._undisturbed(self._seal())
+
+    @deferred
+    async def _abandon(self, batches: Batches) -> None:
+        """Drop what was staged, once the sink is done with its last write."""
+        try:
+            await batches.settled()
+        except GodosError as error:
+            self._log.debug("the upload had failed already: {error}", error=error)
+        finally:
+            self._abort(self._uploads)
+
+    @deferred
+    async def _open(self, length: int | None) -> None:
+        if length is not None and self._sealing is not None:
+            length = self._sealing.size_of(length)
+        self._fan = await self._placer.spread(
+            self._plan, "open", lambda target: self._begin(target, length)
+        )
+        self._fan.require(self._plan.required)
+
+    @deferred
+    async def _begin(self, target: Target, length: int | None) -> None:
+        name = self._plan.name(target.index)
+        target.upload = await target.store.upload(name, length)
+        self._uploads.append(target.upload)
+
+    @deferred
+    async def _write(self, pieces: list[bytes]) -> None:
+        """The sink of the body: hash and send at once, at the pace of the slowest."""
+        self._passing = True
+        if self._fan is None:
+            await self._open(None)
+        hashed = self._digests.update(pieces)
+        if self._sealing is None:
+            await self._send(pieces)
+        else:
+            await self._send(await self._sealing.update(pieces))
+        await hashed
+        assert self._fan is not None
+        self._fan.require(self._plan.required)
+
+    async def _send(self, pieces: Pieces) -> None:
+        assert self._fan is not None
+        await self._fan.each("write", lambda _, target: target.upload.write(pieces))
+
+    @deferred
+    async def _seal(self) -> T:
+        assert self._fan is not None
+        begun = list(self._fan.targets.values())
+        if self._sealing is not None:
+            await self._send(self._sealing.finish())
+        header = self._headers()
+        await self._fan.each("seal", lambda _, target: target.upload.seal(header(target)))
+        self._placer.blame(self._fan)
+        sealed = [target.upload for target in self._fan.targets.values()]
+        self._abort([upload for upload in self._uploads if upload not in sealed])
+        self._remove(_uncertain(begun, self._fan))
+        return await self._end_if_enough(self._fan)
+
+    def _abort(self, uploads: list[Any]) -> None:
+        for upload in uploads:
+            self._background.run("aborting an upload", upload.abort())
+
+    # -- the end of both -------------------------------------------------------------------
+    @property
+    def _etag(self) -> str:
+        return self._opaque_etag or self._digests.md5.hex()
+
+    @property
+    def _codec(self) -> str:
+        return RAW if self._sealing is None else self._sealing.codec
+
+    @property
+    def _kept(self) -> Digests | Sealing:
+        """What knows size and SHA-256 of the bytes that nodes keep."""
+        return self._digests if self._sealing is None else self._sealing
+
+    def _headers(self) -> Callable[[Target], FragmentHeader]:
+        """What makes the header of each target's fragment: all are whole copies."""
+        size, sha256 = self._kept.size, self._kept.sha256.hex()
+        policy, codec = str(self._plan.policy), self._codec
+        origin = self._origin(self._etag, self._announced.checksums(self._digests))
+        if self._data_key is not None:
+            origin = sealed_origin(self._data_key, self._plan.incarnation, origin)
+
+        def header(target: Target) -> FragmentHeader:
+            name = self._plan.name(target.index)
+            return FragmentHeader(name, size, size, sha256, policy, codec, origin)
+
+        return header
+
+    async def _end_if_enough(self, fan: FanOut) -> T:
+        try:
+            fan.require(self._plan.required)
+        except GodosError:
+            self._remove(fan.targets.values())
+            raise
+        return await self._end(fan.targets)
+
+    async def _end(self, targets: dict[str, Target]) -> T:
+        stored = Stored(
+            self._blob(targets) if targets else None,
+            self._digests.size,
+            self._etag,
+            self._announced.checksums(self._digests),
+        )
+        try:
+            return await self._commit(stored)
+        except REFUSALS:
+            self._remove(targets.values())
+            raise  # after anything else it may have happened: then nothing is removed
+
+    def _blob(self, targets: dict[str, Target]) -> Blob:
+        layout = sorted((target.index, node) for node, target in targets.items())
+        return Blob(
+            self._plan.incarnation,
+            self._kept.size,
+            self._kept.sha256.hex(),
+            self._plan.policy,
+            tuple(Placed(index, node) for index, node in layout),
+            self._codec,
+        )
+
+    def _remove(self, targets: Iterable[Target]) -> None:
+        """Nobody will ever refer to these fragments."""
+        for target in targets:
+            self._background.run("removing a fragment", self._remove_one(target))
+
+    @deferred
+    async def _remove_one(self, target: Target) -> None:
+        name = self._plan.name(target.index)
+        try:
+            await target.store.remove(name)
+        except GodosError as error:
+            self._log.warn(
+                "fragment {name} may be left on node {node}, where nobody needs it: {error}",
+                name=str(name),
+                node=target.store.node_id,
+                error=error,
+            )
+
+
+def _uncertain(begun: Iterable[Target], fan: FanOut) -> list[Target]:
+    """Those that fell silent and so were left out, and may have become durable even so."""
+    silent = {
+        node
+        for node, failure in fan.dropped.items()
+        if failure.check(NodeUnreachable, CancelledError)
+    }
+    return [target for target in begun if target.store.node_id in silent]
