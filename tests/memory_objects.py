@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import md5, sha256
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import md5
+from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from godos.deferreds import deferred
 from godos.model.bodies import IBody
+from godos.model.encryption import Cipher
 from godos.model.errors import (
-    BadDigest,
     BucketAlreadyExists,
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
     GodosError,
+    InvalidBucketState,
+    InvalidPartNumber,
     InvalidRequest,
     MethodNotAllowed,
     NoSuchBucket,
-    NoSuchKey,
-    NoSuchVersion,
+    NotModified,
     PreconditionFailed,
 )
 from godos.model.locating import Holder, Located
+from godos.model.multipart import Part
 from godos.model.names import new_id
-from godos.model.objects import GetRequest, IObjectRead, IObjects, PutRequest
+from godos.model.objects import (
+    CopyRequest,
+    CopySource,
+    DeleteRequest,
+    GetRequest,
+    IObjectRead,
+    IObjects,
+    Permit,
+    PutRequest,
+)
 from godos.model.versions import (
-    NULL_VERSION,
     Bucket,
     Deleted,
     Listing,
+    Lock,
     ObjectVersion,
     Versioning,
-    WriteCondition,
 )
+from godos.objects.defaults import default_encryption, with_retention
+from godos.protocol.object_lock import check_change
 from godos.protocol.preconditions import check_read, resolve
-
-ANY_SIZE = 1 << 40
-
-
-@define
-class Stored:
-    """A version and its bytes."""
-
-    version: ObjectVersion
-    data: bytes
+from tests.memory_space import (
+    Space,
+    Stored,
+    amended,
+    check_condition_of_delete,
+    check_key,
+    descriptor,
+    is_named,
+    verified,
+)
+from tests.memory_uploads import ANY_SIZE, MemoryUploads
 
 
 @implementer(IObjectRead)
@@ -61,8 +75,9 @@ class MemoryRead:
         piece: int,
         trouble: GodosError | None,
         good: int,
+        part: Part | None = None,
     ) -> None:
-        self.version, self.start, self.stop = stored.version, start, stop
+        self.version, self.start, self.stop, self.part = stored.version, start, stop, part
         self._data, self._piece = stored.data[start:stop], piece
         self._trouble, self._good, self._given = trouble, good, 0
         self.closed = False
@@ -81,20 +96,8 @@ class MemoryRead:
         return succeed(None)
 
 
-@define
-class Space:
-    """A bucket and its versions, newest first."""
-
-    bucket: Bucket
-    keys: dict[str, list[Stored]] = field(factory=dict)
-
-    def sorted(self) -> Iterator[tuple[str, list[Stored]]]:
-        """In the byte order of the keys."""
-        return iter(sorted(self.keys.items(), key=lambda item: item[0].encode("utf-8")))
-
-
 @implementer(IObjects)
-class MemoryObjects:
+class MemoryObjects(MemoryUploads):
     """
     Args:
         now: seconds since the epoch.
@@ -114,13 +117,15 @@ class MemoryObjects:
 
     # -- buckets ------------------------------------------------------------------------
     @deferred
-    async def create_bucket(self, name: str, owner: str) -> Bucket:
+    async def create_bucket(self, name: str, owner: str, object_lock: bool = False) -> Bucket:
         if name in self._spaces:
             if self._spaces[name].bucket.owner == owner:
                 raise BucketAlreadyOwnedByYou(f"you have the bucket {name}")
             raise BucketAlreadyExists(f"somebody else has the bucket {name}")
-        self._spaces[name] = Space(Bucket(name, new_id(), owner, self._now()))
-        return self._spaces[name].bucket
+        versioning = Versioning.ENABLED if object_lock else Versioning.OFF
+        made = Bucket(name, new_id(), owner, self._now(), versioning, object_lock=object_lock)
+        self._spaces[name] = Space(made)
+        return made
 
     @deferred
     async def bucket(self, name: str) -> Bucket:
@@ -141,8 +146,29 @@ class MemoryObjects:
         space = self._space(name)
         if versioning is Versioning.OFF and space.bucket.versioning is not Versioning.OFF:
             raise InvalidRequest("versioning can be suspended, but not undone")
+        if space.bucket.object_lock and versioning is not Versioning.ENABLED:
+            raise InvalidBucketState("a bucket with object lock keeps its versions")
         space.bucket = evolve(space.bucket, versioning=versioning)
         return space.bucket
+
+    @deferred
+    async def enable_object_lock(self, name: str) -> Bucket:
+        space = self._space(name)
+        if space.bucket.versioning is not Versioning.ENABLED:
+            raise InvalidBucketState("object lock needs versioning")
+        space.bucket = evolve(space.bucket, object_lock=True)
+        return space.bucket
+
+    @deferred
+    async def settings(self, name: str) -> Mapping[str, Any]:
+        return dict(self._space(name).settings)
+
+    @deferred
+    async def set_setting(self, name: str, setting: str, document: Any) -> None:
+        settings = self._space(name).settings
+        settings.pop(setting, None)
+        if document is not None:
+            settings[setting] = document
 
     def _space(self, name: str) -> Space:
         if name not in self._spaces:
@@ -152,31 +178,41 @@ class MemoryObjects:
     # -- objects ------------------------------------------------------------------------
     @deferred
     async def put(self, bucket: str, key: str, body: IBody, request: PutRequest) -> ObjectVersion:
-        self._check_write(self._space(bucket), key, request.condition)
+        request = self._with_defaults(bucket, request)
+        self._space(bucket).check_write(key, request.condition)
         data = b"".join(await body.collect(ANY_SIZE))
-        for told, found in ((request.md5, md5), (request.sha256, sha256)):
-            if told is not None and told != found(data).digest():
-                raise BadDigest(f"the body's {found.__name__} is another than announced")
+        checksums = verified(data, request)
+        return self._put(bucket, key, data, request, checksums)
+
+    def _with_defaults(self, bucket: str, request: PutRequest) -> PutRequest:
         space = self._space(bucket)
-        self._check_write(space, key, request.condition)
-        version = self._version(space, key, md5(data).hexdigest(), len(data))
-        version = evolve(version, attributes=request.attributes)
-        self._push(space, Stored(version, data))
+        return evolve(
+            request,
+            attributes=with_retention(
+                request.attributes, space.bucket, space.settings, self._now()
+            ),
+            encryption=request.encryption or default_encryption(space.settings),
+        )
+
+    def _put(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        request: PutRequest,
+        checksums: Mapping[str, str],
+    ) -> ObjectVersion:
+        space, encryption = self._space(bucket), request.encryption
+        space.check_write(key, request.condition)
+        opaque = encryption is not None and encryption.cipher is not Cipher.S3
+        etag = md5(b"opaque" + data if opaque else data).hexdigest()
+        version = evolve(
+            self._version(space, key, etag, len(data)),
+            attributes=evolve(request.attributes, encryption=descriptor(encryption)),
+            checksums=checksums,
+        )
+        space.push(Stored(version, data))
         return version
-
-    def _check_write(self, space: Space, key: str, condition: WriteCondition) -> None:
-        head = self._head(space, key)
-        if condition.if_none_match_any and head is not None:
-            raise PreconditionFailed("the object exists")
-        if condition.if_match is not None:
-            if head is None:
-                raise NoSuchKey(f"there is no object {key}")
-            if condition.if_match not in ("*", head.version.etag):
-                raise PreconditionFailed("the object has another ETag now")
-
-    def _head(self, space: Space, key: str) -> Stored | None:
-        versions = space.keys.get(key)
-        return None if not versions or versions[0].version.is_delete_marker else versions[0]
 
     def _version(self, space: Space, key: str, etag: str, size: int) -> ObjectVersion:
         versions = space.keys.get(key)
@@ -194,71 +230,133 @@ class MemoryObjects:
             is_null=space.bucket.versioning is not Versioning.ENABLED,
         )
 
-    def _push(self, space: Space, stored: Stored) -> ObjectVersion | None:
-        """Put a version on top; a null version takes the place of the null version."""
-        old = space.keys.get(stored.version.key, [])
-        kept = [each for each in old if not (stored.version.is_null and each.version.is_null)]
-        space.keys[stored.version.key] = [stored, *kept]
-        gone = [each.version for each in old if each not in kept]
-        return gone[0] if gone else None
-
-    def _find(self, space: Space, key: str, version_id: str | None) -> Stored:
-        versions = space.keys.get(key, [])
-        if version_id is None:
-            head = self._head(space, key)
-            if head is None:
-                marker = versions[0].version.version_id if versions else None
-                raise NoSuchKey(f"there is no object {key}", marker)
-            return head
-        for stored in versions:
-            if _is(stored.version, version_id):
-                if stored.version.is_delete_marker:
-                    raise MethodNotAllowed("this version is a delete marker")
-                return stored
-        raise NoSuchVersion(f"there is no version {version_id} of {key}")
+    def _find(self, bucket: str, key: str, request: GetRequest) -> Stored:
+        stored = self._space(bucket).find(key, request.version_id)
+        request.permit(stored.version)
+        check_read(request.condition, stored.version)
+        return stored
 
     @deferred
     async def head(self, bucket: str, key: str, request: GetRequest) -> ObjectVersion:
-        version = self._find(self._space(bucket), key, request.version_id).version
-        check_read(request.condition, version)
+        version = self._find(bucket, key, request).version
+        check_key(version.attributes.encryption, request.customer_key)
         return version
 
     @deferred
     async def get(self, bucket: str, key: str, request: GetRequest) -> MemoryRead:
-        stored = self._find(self._space(bucket), key, request.version_id)
-        check_read(request.condition, stored.version)
-        start, stop = resolve(request.range, stored.version.size)
+        stored = self._find(bucket, key, request)
+        check_key(stored.version.attributes.encryption, request.customer_key)
+        part, first, size = None, 0, stored.version.size
+        if request.part is not None:
+            part, first, size = _part(stored, request.part)
+        start, stop = resolve(request.range, size)
         if self.trouble is not None and self.good < 0:
             raise self.trouble
-        read = MemoryRead(stored, start, stop, self._piece, self.trouble, self.good)
+        ends = first + start, first + stop
+        read = MemoryRead(stored, *ends, self._piece, self.trouble, self.good, part)
         self.reads.append(read)
         return read
 
     @deferred
-    async def delete(
-        self, bucket: str, key: str, version_id: str | None, condition: WriteCondition
-    ) -> Deleted:
-        space = self._space(bucket)
-        self._check_write(space, key, condition)
+    async def copy(
+        self, source: CopySource, bucket: str, key: str, request: CopyRequest
+    ) -> tuple[ObjectVersion, ObjectVersion]:
+        self._space(bucket)
+        version, data = self._source(source)
+        asked = PutRequest(
+            request.attributes(version),
+            condition=request.condition,
+            checksum=request.checksum or next(iter(version.checksums), ""),
+            encryption=request.encryption,
+        )
+        asked = self._with_defaults(bucket, asked)
+        checksums = verified(data, asked)
+        return version, self._put(bucket, key, data, asked, checksums)
+
+    def _source(self, source: CopySource) -> tuple[ObjectVersion, bytes]:
+        try:
+            stored = self._find(source.bucket, source.key, source.request)
+        except NotModified as same:
+            raise PreconditionFailed("the source is the one that the client has") from same
+        except MethodNotAllowed as marker:
+            raise InvalidRequest("the source is a delete marker") from marker
+        check_key(stored.version.attributes.encryption, source.request.customer_key)
+        return stored.version, stored.data
+
+    @deferred
+    async def delete(self, bucket: str, key: str, request: DeleteRequest) -> Deleted:
+        space, version_id = self._space(bucket), request.version_id
+        space.check_write(key, request.condition)
         versions = space.keys.get(key, [])
+        head = versions[0].version if versions else None
+        check_condition_of_delete(head, request.condition)
+        now, bypass = self._now(), request.bypass_governance
         if version_id is not None:
-            named = [each for each in versions if _is(each.version, version_id)]
-            removed = self._forget(space, key, named)
+            named = [each for each in versions if is_named(each.version, version_id)]
+            removed = space.forget(key, named, now, bypass)
             return Deleted(version_id, removed is not None and removed.is_delete_marker, removed)
         if space.bucket.versioning is Versioning.OFF:
-            return Deleted(removed=self._forget(space, key, versions))
+            return Deleted(removed=space.forget(key, versions, now, bypass))
         marker = evolve(self._version(space, key, "", 0), is_delete_marker=True)
-        return Deleted(marker.version_id, True, self._push(space, Stored(marker, b"")))
+        return Deleted(marker.version_id, True, space.push(Stored(marker, b"")))
 
-    def _forget(self, space: Space, key: str, gone: list[Stored]) -> ObjectVersion | None:
-        if not gone:
-            return None
-        left = [stored for stored in space.keys[key] if stored not in gone]
-        if left:
-            space.keys[key] = left
-        else:
-            del space.keys[key]
-        return gone[0].version
+    # -- what can be changed of a version ---------------------------------------------------
+    @deferred
+    async def set_tags(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        tags: Mapping[str, str],
+        permit: Permit,
+    ) -> ObjectVersion:
+        return self._amend(bucket, key, version_id, permit, lambda _: {"tags": dict(tags)})
+
+    @deferred
+    async def set_acl(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        acl: Callable[[ObjectVersion], Mapping[str, Any] | None],
+        permit: Permit,
+    ) -> ObjectVersion:
+        return self._amend(bucket, key, version_id, permit, lambda found: {"acl": acl(found)})
+
+    @deferred
+    async def set_lock(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        change: Callable[[Lock], Lock],
+        bypass_governance: bool,
+        permit: Permit,
+    ) -> ObjectVersion:
+        if not self._space(bucket).bucket.object_lock:
+            raise InvalidRequest("the bucket has no object lock")
+
+        def changed(version: ObjectVersion) -> dict[str, Any]:
+            old = version.attributes.lock
+            new = change(old)
+            check_change(old, new, self._now(), bypass_governance)
+            return {"lock": new}
+
+        return self._amend(bucket, key, version_id, permit, changed)
+
+    def _amend(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        permit: Permit,
+        change: Callable[[ObjectVersion], dict[str, Any]],
+    ) -> ObjectVersion:
+        stored = self._space(bucket).find(key, version_id)
+        permit(stored.version)
+        changes = change(stored.version)
+        stored.version = evolve(amended(stored.version, **changes), rev=new_id())
+        return stored.version
 
     # -- listings -----------------------------------------------------------------------
     @deferred
@@ -269,7 +367,7 @@ class MemoryObjects:
         heads = (
             versions[0].version
             for key, versions in space.sorted()
-            if key.encode() > after.encode() and self._head(space, key) is not None
+            if key.encode() > after.encode() and space.head(key) is not None
         )
         return _page(heads, prefix, delimiter, after, limit)
 
@@ -283,21 +381,30 @@ class MemoryObjects:
                 evolve(each.version, is_latest=number == 0) for number, each in enumerate(stored)
             ]
             if key == after:
-                place = [n for n, each in enumerate(versions) if _is(each, after_version)]
+                place = [n for n, each in enumerate(versions) if is_named(each, after_version)]
                 versions = versions[place[0] + 1 :] if place else []
             if key.encode() >= after.encode():
                 found += versions
         return _page(iter(found), prefix, delimiter, after, limit)
 
     @deferred
-    async def locate(self, bucket: str, key: str, version_id: str | None) -> Located:
-        stored = self._find(self._space(bucket), key, version_id)
-        holders = (Holder("node-1", "127.0.0.1:8031", (0,)),) if stored.data else ()
-        return Located(holders, complete=True)
+    async def locate(self, bucket: str, key: str, version_id: str | None) -> Mapping[str, Located]:
+        stored = self._space(bucket).find(key, version_id)
+        there = Located((Holder("node-1", "127.0.0.1:8031", (0,)),), complete=True)
+        found = [part.incarnation for part in stored.parts] or [stored.version.incarnation]
+        return {incarnation: there for incarnation in found if incarnation is not None}
 
 
-def _is(version: ObjectVersion, version_id: str) -> bool:
-    return version.version_id == version_id or (version_id == NULL_VERSION and version.is_null)
+def _part(stored: Stored, number: int) -> tuple[Part | None, int, int]:
+    """The part of this number, where it begins, and its size."""
+    if not stored.parts and number == 1:
+        return None, 0, stored.version.size
+    start = 0
+    for part in stored.parts:
+        if part.number == number:
+            return part, start, part.size
+        start += part.size
+    raise InvalidPartNumber(f"the object has no part {number}")
 
 
 def _page(

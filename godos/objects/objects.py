@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from godos.deferreds import deferred
+from godos.deferreds import InThread, deferred
 from godos.model.bodies import IBody
 from godos.model.catalog import ICatalog
+from godos.model.encryption import IKeys
 from godos.model.locating import ILocator, Located
-from godos.model.objects import GetRequest, IObjects, PutRequest
+from godos.model.multipart import MultipartUpload, Part, PartsPage, UploadsPage
+from godos.model.objects import (
+    CompleteRequest,
+    CopyRequest,
+    CopySource,
+    DeleteRequest,
+    GetRequest,
+    IObjects,
+    NewUpload,
+    Permit,
+    PutRequest,
+)
 from godos.model.versions import (
     Bucket,
     Deleted,
     Listing,
+    Lock,
     ObjectVersion,
     Versioning,
-    WriteCondition,
 )
+from godos.objects.amending import Amender
+from godos.objects.copying import Copier, SourceReader
+from godos.objects.defaults import Defaults
 from godos.objects.get import Getter, ObjectRead
+from godos.objects.multipart import Uploads
+from godos.objects.placing import Placer
 from godos.objects.put import Putter
-
-NOWHERE = Located((), complete=True)  # an object of 0 bytes has no blob
+from godos.objects.reading import Blobs
+from godos.objects.sources import Sources
+from godos.objects.storing import Storer
 
 
 @implementer(IObjects)
@@ -32,15 +50,61 @@ class Objects:
     """Puts the parts together; each use case lives in a module of its own."""
 
     def __init__(
-        self, catalog: ICatalog, putter: Putter, getter: Getter, locator: ILocator
+        self,
+        catalog: ICatalog,
+        putter: Putter,
+        getter: Getter,
+        locator: ILocator,
+        copier: Copier,
+        uploads: Uploads,
+        amender: Amender,
+        defaults: Defaults,
     ) -> None:
         self._catalog = catalog
         self._putter = putter
         self._getter = getter
         self._locator = locator
+        self._copier = copier
+        self._uploads = uploads
+        self._amender = amender
+        self._defaults = defaults
 
-    def create_bucket(self, name: str, owner: str) -> Deferred[Bucket]:
-        return self._catalog.create_bucket(name, owner)
+    @classmethod
+    def over(
+        cls,
+        catalog: ICatalog,
+        placer: Placer,
+        sources: Sources,
+        keys: IKeys,
+        digest_thread: InThread,
+        now: Callable[[], float],
+    ) -> Objects:
+        """
+        All use cases over their surroundings.
+
+        Args:
+            digest_thread: where large pieces are hashed and encrypted.
+            now: seconds since the epoch.
+        """
+        defaults = Defaults(catalog, now)
+        storer = Storer(placer, digest_thread, sources.background)
+        putter = Putter(catalog, storer, keys, now)
+        getter = Getter(catalog, Blobs(sources, digest_thread), keys)
+        reader = SourceReader(getter)
+        return cls(
+            catalog,
+            putter,
+            getter,
+            sources.locator,
+            Copier(catalog, sources, reader, putter, defaults, now),
+            Uploads(catalog, storer, sources, reader, keys, defaults, now),
+            Amender(catalog, now),
+            defaults,
+        )
+
+    # -- buckets ----------------------------------------------------------------------------
+    def create_bucket(self, name: str, owner: str, object_lock: bool = False) -> Deferred[Bucket]:
+        return self._catalog.create_bucket(name, owner, object_lock)
 
     def bucket(self, name: str) -> Deferred[Bucket]:
         return self._catalog.bucket(name)
@@ -54,10 +118,27 @@ class Objects:
     def set_versioning(self, name: str, versioning: Versioning) -> Deferred[Bucket]:
         return self._catalog.set_versioning(name, versioning)
 
-    def put(
-        self, bucket: str, key: str, body: IBody, request: PutRequest
-    ) -> Deferred[ObjectVersion]:
-        return self._putter.put(bucket, key, body, request)
+    def enable_object_lock(self, name: str) -> Deferred[Bucket]:
+        return self._catalog.enable_object_lock(name)
+
+    @deferred
+    async def settings(self, name: str) -> Mapping[str, Any]:
+        found = await self._catalog.bucket(name)
+        settings: Mapping[str, Any] = await self._catalog.settings(found)
+        return settings
+
+    @deferred
+    async def set_setting(self, name: str, setting: str, document: Any) -> None:
+        found = await self._catalog.bucket(name)
+        await self._catalog.set_setting(found, setting, document)
+
+    # -- objects ----------------------------------------------------------------------------
+    @deferred
+    async def put(self, bucket: str, key: str, body: IBody, request: PutRequest) -> ObjectVersion:
+        found = await self._catalog.bucket(bucket)
+        asked = await self._defaults.put_request(found, request)
+        version: ObjectVersion = await self._putter.put(bucket, key, body, asked)
+        return version
 
     def head(self, bucket: str, key: str, request: GetRequest) -> Deferred[ObjectVersion]:
         return self._getter.head(bucket, key, request)
@@ -66,12 +147,105 @@ class Objects:
         return self._getter.get(bucket, key, request)
 
     @deferred
-    async def delete(
-        self, bucket: str, key: str, version_id: str | None, condition: WriteCondition
-    ) -> Deleted:
-        found = await self._catalog.bucket(bucket)
-        return await self._catalog.delete(found, key, version_id, condition)
+    async def copy(
+        self, source: CopySource, bucket: str, key: str, request: CopyRequest
+    ) -> tuple[ObjectVersion, ObjectVersion]:
+        return await self._copier.copy(source, bucket, key, request)
 
+    @deferred
+    async def delete(self, bucket: str, key: str, request: DeleteRequest) -> Deleted:
+        found = await self._catalog.bucket(bucket)
+        deleted: Deleted = await self._catalog.delete(
+            found, key, request.version_id, request.condition, request.bypass_governance
+        )
+        return deleted
+
+    # -- what can be changed of a version ---------------------------------------------------
+    @deferred
+    async def set_tags(
+        self, bucket: str, key: str, version_id: str | None, tags: Mapping[str, str], permit: Permit
+    ) -> ObjectVersion:
+        return await self._amender.set_tags(bucket, key, version_id, tags, permit)
+
+    @deferred
+    async def set_acl(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        acl: Callable[[ObjectVersion], Mapping[str, Any] | None],
+        permit: Permit,
+    ) -> ObjectVersion:
+        return await self._amender.set_acl(bucket, key, version_id, acl, permit)
+
+    @deferred
+    async def set_lock(
+        self,
+        bucket: str,
+        key: str,
+        version_id: str | None,
+        change: Callable[[Lock], Lock],
+        bypass_governance: bool,
+        permit: Permit,
+    ) -> ObjectVersion:
+        return await self._amender.set_lock(
+            bucket, key, version_id, change, bypass_governance, permit
+        )
+
+    # -- uploads in parts -------------------------------------------------------------------
+    @deferred
+    async def create_upload(self, bucket: str, key: str, new: NewUpload) -> MultipartUpload:
+        return await self._uploads.create(bucket, key, new)
+
+    @deferred
+    async def upload(self, bucket: str, key: str, upload_id: str) -> MultipartUpload:
+        return await self._uploads.find(bucket, key, upload_id)
+
+    @deferred
+    async def upload_part(
+        self, bucket: str, key: str, upload_id: str, number: int, body: IBody, request: PutRequest
+    ) -> Part:
+        return await self._uploads.put_part(bucket, key, upload_id, number, body, request)
+
+    @deferred
+    async def copy_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        source: CopySource,
+        request: PutRequest,
+    ) -> Part:
+        return await self._uploads.copy_part(bucket, key, upload_id, number, source, request)
+
+    @deferred
+    async def parts(
+        self, bucket: str, key: str, upload_id: str, after: int, limit: int
+    ) -> PartsPage:
+        return await self._uploads.parts(bucket, key, upload_id, after, limit)
+
+    @deferred
+    async def complete_upload(
+        self, bucket: str, key: str, upload_id: str, request: CompleteRequest
+    ) -> ObjectVersion:
+        return await self._uploads.complete(bucket, key, upload_id, request)
+
+    @deferred
+    async def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        await self._uploads.abort(bucket, key, upload_id)
+
+    @deferred
+    async def uploads(
+        self, bucket: str, prefix: str, delimiter: str, after: tuple[str, str], limit: int
+    ) -> UploadsPage:
+        return await self._uploads.listing(bucket, prefix, delimiter, after, limit)
+
+    @deferred
+    async def parts_of(self, version: ObjectVersion, after: int, limit: int) -> PartsPage:
+        return await self._uploads.parts_of(version, after, limit)
+
+    # -- listings ---------------------------------------------------------------------------
     @deferred
     async def list_objects(
         self, bucket: str, prefix: str, delimiter: str, after: str, limit: int
@@ -95,13 +269,15 @@ class Objects:
         return await full_page(page, after, after_version, limit)
 
     @deferred
-    async def locate(self, bucket: str, key: str, version_id: str | None) -> Located:
+    async def locate(self, bucket: str, key: str, version_id: str | None) -> Mapping[str, Located]:
         version = await self._getter.find(bucket, key, version_id)
-        if version.incarnation is None:
-            return NOWHERE
-        self._locator.forget(version.incarnation)  # who asks wants to know how it is now
-        found = await self._locator.locate([version.incarnation])
-        return found[version.incarnation]
+        incarnations = await self._uploads.incarnations(version)
+        if not incarnations:
+            return {}
+        for incarnation in incarnations:
+            self._locator.forget(incarnation)  # who asks wants to know how it is now
+        found: Mapping[str, Located] = await self._locator.locate(incarnations)
+        return found
 
 
 async def full_page(

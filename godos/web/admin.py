@@ -169,11 +169,17 @@ class Admin:
             {
                 "bucket": bucket,
                 "key": key,
-                "complete": located.complete,
-                "silent": located.silent,
+                "complete": all(blob.complete for blob in located.values()),
+                "silent": sorted({node for blob in located.values() for node in blob.silent}),
                 "holders": [
-                    {"node": each.node, "address": each.address, "fragments": each.indexes}
-                    for each in located.holders
+                    {
+                        "blob": incarnation,
+                        "node": each.node,
+                        "address": each.address,
+                        "fragments": each.indexes,
+                    }
+                    for incarnation, blob in located.items()
+                    for each in blob.holders
                 ],
             }
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import evolve
 
 from godos.model.errors import InvalidRange, NotModified
-from godos.model.objects import GetRequest, IObjectRead, IObjects
+from godos.model.objects import DeleteRequest, GetRequest, IObjectRead, IObjects
 from godos.model.versions import NULL_VERSION
 from godos.protocol.preconditions import resolve
 from godos.web.access import Action
@@ -131,8 +131,9 @@ class KeyVerbs:
 
     async def delete(self, call: Call) -> Answer:
         """Remove an object or version, or put a delete marker on top; a missing one is fine."""
-        target, condition = call.target, write_condition(call.exchange.headers())
-        deleted = await self._objects.delete(target.bucket, target.key, call.version_id, condition)
+        target = call.target
+        request = DeleteRequest(call.version_id, write_condition(call.exchange.headers()))
+        deleted = await self._objects.delete(target.bucket, target.key, request)
         headers = []
         if deleted.version_id not in (None, NULL_VERSION):
             headers.append((b"x-amz-version-id", deleted.version_id.encode()))

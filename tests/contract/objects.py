@@ -30,6 +30,7 @@ from godos.model.errors import (
 )
 from godos.model.objects import (
     ByteRange,
+    DeleteRequest,
     GetRequest,
     IObjectRead,
     IObjects,
@@ -38,7 +39,6 @@ from godos.model.objects import (
 )
 from godos.model.versions import (
     NULL_VERSION,
-    UNCONDITIONAL,
     Attributes,
     Bucket,
     Deleted,
@@ -55,6 +55,11 @@ TEXT = b"hello, world"
 ETAG = md5(TEXT).hexdigest()
 
 
+def delete_if(etag: str) -> DeleteRequest:
+    """A conditional delete."""
+    return DeleteRequest(condition=WriteCondition(if_match=etag))
+
+
 class ObjectsContract:
     """Tests of any `IObjects`; what waits must be able to fire at once."""
 
@@ -69,7 +74,7 @@ class ObjectsContract:
         return whole(now(objects.get("objects", key, request)))
 
     def delete(self, objects: Any, key: str, version_id: str | None = None) -> Deleted:
-        deleted = now(objects.delete("objects", key, version_id, UNCONDITIONAL))
+        deleted = now(objects.delete("objects", key, DeleteRequest(version_id)))
         assert isinstance(deleted, Deleted)
         return deleted
 
@@ -105,7 +110,7 @@ class ObjectsContract:
             lambda: objects.put("photos", "a", body, PutRequest()),
             lambda: objects.get("photos", "a", PLAIN),
             lambda: objects.head("photos", "a", PLAIN),
-            lambda: objects.delete("photos", "a", None, UNCONDITIONAL),
+            lambda: objects.delete("photos", "a", DeleteRequest()),
             lambda: objects.list_objects("photos", "", "", "", 10),
             lambda: objects.list_versions("photos", "", "", "", "", 10),
             lambda: objects.locate("photos", "a", None),
@@ -220,10 +225,10 @@ class ObjectsContract:
                 now(objects.put("objects", "a", body, PutRequest(condition=condition)))
             assert not body.asked_for
         with pytest.raises(PreconditionFailed):
-            now(objects.delete("objects", "a", None, WriteCondition(if_match="x")))
+            now(objects.delete("objects", "a", delete_if("x")))
         assert self.get(objects, "a") == TEXT
         self.put(objects, "a", b"new", condition=WriteCondition(if_match=ETAG))
-        now(objects.delete("objects", "a", None, WriteCondition(if_match="*")))
+        now(objects.delete("objects", "a", delete_if("*")))
         self.put(objects, "a", condition=ONLY_NEW)
 
     def test_delete(self, objects: Any) -> None:
@@ -240,9 +245,9 @@ class ObjectsContract:
         """Who holds the bytes; an object without bytes is nowhere."""
         self.put(objects, "a")
         self.put(objects, "empty", b"")
-        located = now(objects.locate("objects", "a", None))
+        (located,) = now(objects.locate("objects", "a", None)).values()
         assert located.complete and located.holders
-        assert now(objects.locate("objects", "empty", None)).holders == ()
+        assert now(objects.locate("objects", "empty", None)) == {}
         with pytest.raises(NoSuchKey):
             now(objects.locate("objects", "b", None))
 

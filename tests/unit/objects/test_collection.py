@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import fail
 
 from godos.model.errors import NodeUnreachable
-from godos.model.objects import PutRequest
-from godos.model.versions import UNCONDITIONAL
+from godos.model.objects import DeleteRequest, PutRequest
 from godos.objects.collection import EVERY, GRACE, Collector
 from tests.unit.objects.stores import Body, Store, now
 
@@ -27,7 +26,7 @@ def test_overwritten_and_deleted_bytes_go_after_the_grace() -> None:
     put(store, b"old")
     put(store, b"new")
     put(store, b"gone", "other")
-    now(store.objects.delete("objects", "other", None, UNCONDITIONAL))
+    now(store.objects.delete("objects", "other", DeleteRequest()))
     work = collector(store)
     now(work.round())
     assert store.fragments == 9

@@ -1,0 +1,76 @@
+"""What the settings of a bucket add to a version that is made in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from godos.model.catalog import ICatalog
+from godos.model.encryption import Cipher, Encryption
+from godos.model.errors import InvalidRequest
+from godos.model.objects import PutRequest
+from godos.model.versions import Attributes, Bucket, Lock
+from godos.protocol.object_lock import with_default
+
+
+def default_encryption(settings: Mapping[str, Any]) -> Encryption | None:
+    """The encryption of uploads that ask for none, from the bucket's document for it."""
+    rules = (settings.get("encryption") or {}).get("Rules") or ()
+    asked = rules[0].get("ApplyServerSideEncryptionByDefault") if rules else None
+    if not asked:
+        return None
+    return Encryption(
+        Cipher(asked["SSEAlgorithm"]),
+        key_id=asked.get("KMSMasterKeyID") or "",
+        bucket_key=bool(rules[0].get("BucketKeyEnabled")),
+    )
+
+
+def with_retention(
+    attributes: Attributes, bucket: Bucket, settings: Mapping[str, Any], now: float
+) -> Attributes:
+    """
+    The attributes of a version that is made `now`, under the bucket's default retention
+    unless they have one of their own.
+
+    Raises:
+        InvalidRequest: they have a lock, and the bucket has no object lock.
+    """
+    if not bucket.object_lock:
+        if attributes.lock != Lock():
+            raise InvalidRequest("the bucket has no object lock: its versions cannot be locked")
+        return attributes
+    lock = with_default(attributes.lock, settings.get("object-lock"), now)
+    return attributes if lock is attributes.lock else evolve(attributes, lock=lock)
+
+
+class Defaults:
+    """
+    Args:
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, catalog: ICatalog, now: Callable[[], float]) -> None:
+        self._catalog = catalog
+        self._now = now
+
+    async def encryption(self, bucket: Bucket, asked: Encryption | None) -> Encryption | None:
+        """What is asked for, or else the bucket's."""
+        if asked is not None:
+            return asked
+        return default_encryption(await self._catalog.settings(bucket))
+
+    async def attributes(self, bucket: Bucket, attributes: Attributes) -> Attributes:
+        """With the bucket's retention.  Fails: InvalidRequest, see `with_retention`."""
+        settings = await self._catalog.settings(bucket) if bucket.object_lock else {}
+        return with_retention(attributes, bucket, settings, self._now())
+
+    async def put_request(self, bucket: Bucket, request: PutRequest) -> PutRequest:
+        """An upload as it is to be done."""
+        attributes = await self.attributes(bucket, request.attributes)
+        encryption = await self.encryption(bucket, request.encryption)
+        if attributes is request.attributes and encryption is request.encryption:
+            return request
+        return evolve(request, attributes=attributes, encryption=encryption)
