@@ -140,9 +140,9 @@ def _text(raw: bytes) -> str | None:
     return text if text.isprintable() else None
 
 
-def check_claim(claim: Claim, shown: bytes, now: float) -> None:
+def check_time(claim: Claim, shown: bytes, now: float) -> None:
     """
-    Check the time, which needs no secret.
+    Check when it was signed, and how long it is good for.
 
     Args:
         shown: the date as the request says it.

@@ -88,15 +88,15 @@ def sign(key: bytes, text: bytes) -> bytes:
     return hmac.digest(key, text, "sha256").hex().encode("ascii")
 
 
-def check_claim(claim: Claim, regions: Collection[bytes], region: str, now: float) -> None:
+def check_scope(claim: Claim, regions: Collection[bytes], region: str) -> None:
     """
-    Check what needs no secret: scope, time, and how long it is good for.
+    Check what the signing key is good for.
 
     Args:
         regions: those that a signature may name; `region` is the one to be told.
 
     Raises:
-        SignatureRefused: it is for another place or time.
+        SignatureRefused: it is for another place or day.
     """
     if claim.service != SERVICE:
         raise claim.malformed(f"the service of the credential's scope is {SERVICE.decode()}")
@@ -105,6 +105,15 @@ def check_claim(claim: Claim, regions: Collection[bytes], region: str, now: floa
         raise claim.malformed(f"the region {given!r} is wrong; expecting {region!r}", Region=region)
     if claim.date != claim.timestamp[:8]:
         raise claim.malformed("the date of the credential's scope is not that of the request")
+
+
+def check_time(claim: Claim, now: float) -> None:
+    """
+    Check when it was signed, and how long it is good for.
+
+    Raises:
+        SignatureRefused: it is for another time.
+    """
     if claim.expires is None:
         check_skew(claim.signed_at, claim.timestamp, now)
     else:

@@ -43,13 +43,25 @@ class OwnMachine:
         key: str,  # noqa: ARG002
     ) -> Deferred[Principal]:
         """See `Authorise`."""
+        try:
+            self.admit(exchange)
+        except AccessDenied as error:
+            return fail(error)
+        return succeed(ANONYMOUS)
+
+    def admit(self, exchange: IExchange) -> None:
+        """
+        Refuse what a page of somebody else's may have made a browser send.
+
+        Raises:
+            AccessDenied: this is such a request.
+        """
         host, origin = exchange.header(b"host"), exchange.header(b"origin")
         # over TLS the browser has compared the name with our certificate's
         if host and not exchange.secure and not self._is_ours(host):
-            return fail(_stranger(host))
+            raise _stranger(host)
         if origin is not None and exchange.method not in _READS and not _is_same(origin, host):
-            return fail(AccessDenied(f"a page of {_shown(origin)} may not change what is here"))
-        return succeed(ANONYMOUS)
+            raise AccessDenied(f"a page of {_shown(origin)} may not change what is here")
 
     def _read_host(self, host: bytes) -> bool:
         """Whether no name server that is somebody else's can have led a browser here."""
