@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import define, frozen
 
 from godos.model.bodies import IBody
+from godos.model.multipart import MultipartUpload
 from godos.model.users import Principal
 from godos.model.versions import ObjectVersion
 from godos.web.access import Action
@@ -28,6 +29,9 @@ class Permit(Protocol):
     def version(self, version: ObjectVersion, /) -> None:
         """Raises AccessDenied when this version's ACL or tags forbid it."""
 
+    def upload(self, upload: MultipartUpload, /) -> None:
+        """Raises AccessDenied when it takes having begun this upload, and another did."""
+
     def absent(self) -> None:
         """Raises AccessDenied when the caller may not know that a key does not exist."""
 
@@ -36,6 +40,9 @@ class _HoldsNothingBack:
     """The permit of who needs to be asked no more."""
 
     def version(self, version: ObjectVersion, /) -> None:
+        """Any will do."""
+
+    def upload(self, upload: MultipartUpload, /) -> None:
         """Any will do."""
 
     def absent(self) -> None:
