@@ -1,0 +1,1 @@
+"""The operations on what configures a bucket: one module for each document."""
