@@ -233,19 +233,17 @@ class MemoryObjects(MemoryUploads):
     def _find(self, bucket: str, key: str, request: GetRequest) -> Stored:
         stored = self._space(bucket).find(key, request.version_id)
         request.permit(stored.version)
+        check_key(stored.version.attributes.encryption, request.customer_key)
         check_read(request.condition, stored.version)
         return stored
 
     @deferred
     async def head(self, bucket: str, key: str, request: GetRequest) -> ObjectVersion:
-        version = self._find(bucket, key, request).version
-        check_key(version.attributes.encryption, request.customer_key)
-        return version
+        return self._find(bucket, key, request).version
 
     @deferred
     async def get(self, bucket: str, key: str, request: GetRequest) -> MemoryRead:
         stored = self._find(bucket, key, request)
-        check_key(stored.version.attributes.encryption, request.customer_key)
         part, first, size = None, 0, stored.version.size
         if request.part is not None:
             part, first, size = _part(stored, request.part)
@@ -280,7 +278,6 @@ class MemoryObjects(MemoryUploads):
             raise PreconditionFailed("the source is the one that the client has") from same
         except MethodNotAllowed as marker:
             raise InvalidRequest("the source is a delete marker") from marker
-        check_key(stored.version.attributes.encryption, source.request.customer_key)
         return stored.version, stored.data
 
     @deferred
