@@ -233,7 +233,8 @@ class MemoryObjects(MemoryUploads):
     def _find(self, bucket: str, key: str, request: GetRequest) -> Stored:
         stored = self._space(bucket).find(key, request.version_id)
         request.permit(stored.version)
-        check_key(stored.version.attributes.encryption, request.customer_key)
+        if not request.attributes_only:
+            check_key(stored.version.attributes.encryption, request.customer_key)
         check_read(request.condition, stored.version)
         return stored
 

@@ -91,7 +91,8 @@ class GetRequest:
     What comes with a read; `version_id` None means the latest version.
 
     `part` reads one part of a multipart object (of any other, 1 is the whole).
-    `customer_key` are the 32 bytes that the object was encrypted with.
+    `customer_key` are the 32 bytes that the object was encrypted with.  `attributes_only`:
+    a head is for the version's tags, list or lock, which need no key to read.
     """
 
     version_id: str | None = None
@@ -100,6 +101,7 @@ class GetRequest:
     part: int | None = None
     customer_key: bytes | None = field(default=None, repr=False)
     permit: Permit = permitted
+    attributes_only: bool = False
 
 
 @frozen

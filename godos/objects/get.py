@@ -33,6 +33,8 @@ class Getter:
         """See `IObjects.head`."""
         version = await self._permitted(bucket, key, request)
         encryption = version.attributes.encryption
+        if request.attributes_only:
+            return version
         if encryption is not None and encryption["cipher"] == Cipher.CUSTOMER:
             await self._keys.open(encryption, request.customer_key)
         check_read(request.condition, version)
@@ -41,7 +43,8 @@ class Getter:
     async def _permitted(self, bucket: str, key: str, request: GetRequest) -> ObjectVersion:
         version = await self.find(bucket, key, request.version_id)
         request.permit(version)
-        check_customer_key(version.attributes.encryption, request.customer_key)
+        if not request.attributes_only:
+            check_customer_key(version.attributes.encryption, request.customer_key)
         return version
 
     async def find(self, bucket: str, key: str, version_id: str | None) -> ObjectVersion:
