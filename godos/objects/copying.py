@@ -50,7 +50,8 @@ class SourceReader:
 
     async def open(self, source: CopySource) -> IObjectRead:
         """As `find`; the caller closes the read."""
-        return await self._asked(self._getter.get, source)
+        read: IObjectRead = await self._asked(self._getter.get, source)
+        return read
 
     async def _asked(self, ask: Callable[..., Any], source: CopySource) -> Any:
         try:

@@ -17,7 +17,7 @@ from godos.protocol.object_lock import with_default
 
 def default_encryption(settings: Mapping[str, Any]) -> Encryption | None:
     """The encryption of uploads that ask for none, from the bucket's document for it."""
-    rules = (settings.get("encryption") or {}).get("Rules") or ()
+    rules = (settings.get("encryption") or {}).get("Rules") or []
     asked = rules[0].get("ApplyServerSideEncryptionByDefault") if rules else None
     if not asked:
         return None
@@ -28,6 +28,15 @@ def default_encryption(settings: Mapping[str, Any]) -> Encryption | None:
     )
 
 
+def check_lock(attributes: Attributes, bucket: Bucket) -> None:
+    """
+    Raises:
+        InvalidRequest: they have a lock, and the bucket has no object lock.
+    """
+    if attributes.lock != Lock() and not bucket.object_lock:
+        raise InvalidRequest("the bucket has no object lock: its versions cannot be locked")
+
+
 def with_retention(
     attributes: Attributes, bucket: Bucket, settings: Mapping[str, Any], now: float
 ) -> Attributes:
@@ -36,11 +45,10 @@ def with_retention(
     unless they have one of their own.
 
     Raises:
-        InvalidRequest: they have a lock, and the bucket has no object lock.
+        InvalidRequest: see `check_lock`.
     """
+    check_lock(attributes, bucket)
     if not bucket.object_lock:
-        if attributes.lock != Lock():
-            raise InvalidRequest("the bucket has no object lock: its versions cannot be locked")
         return attributes
     lock = with_default(attributes.lock, settings.get("object-lock"), now)
     return attributes if lock is attributes.lock else evolve(attributes, lock=lock)

@@ -1,32 +1,17 @@
-"""Uploads in parts: begun, filled part by part, and completed or given up."""
+"""Uploads in parts: how they begin and end; `godos.objects.parts` fills them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
-from godos.model.bodies import IBody
 from godos.model.catalog import ICatalog
-from godos.model.encryption import DataKey, Encryption, IKeys
-from godos.model.errors import (
-    Conflict,
-    InvalidEncryption,
-    InvalidRange,
-    NoSuchUpload,
-)
-from godos.model.multipart import (
-    MultipartUpload,
-    NewPart,
-    Part,
-    PartsPage,
-    UploadsPage,
-    UploadState,
-)
+from godos.model.encryption import IKeys
+from godos.model.errors import Conflict, InvalidPart
+from godos.model.multipart import MultipartUpload, Part, PartsPage, UploadsPage
 from godos.model.names import new_id
-from godos.model.objects import CompleteRequest, CopySource, NewUpload, PutRequest
+from godos.model.objects import CompleteRequest, NewUpload
 from godos.model.versions import Bucket, NewVersion, ObjectVersion
 from godos.objects.completion import (
     check_order,
@@ -35,40 +20,25 @@ from godos.objects.completion import (
     chosen_parts,
     etag_of,
 )
-from godos.objects.copying import SourceReader, shares
-from godos.objects.defaults import Defaults
-from godos.objects.passing import ReadBody
-from godos.objects.provenance import part_origin
-from godos.objects.sources import Sources
-from godos.objects.storing import Stored, Storer
+from godos.objects.defaults import Defaults, check_lock
+from godos.objects.parts import open_upload
 
 PAGE = 1000  # parts that are read at a time
+LOOKS = 5  # how often parts are read again that others replace
 EVENT = "ObjectCreated:CompleteMultipartUpload"
-
-_log = Logger()
 
 
 class Uploads:
     """
     Args:
-        keys: make and open the data keys of encrypted uploads.
+        keys: make the data keys of encrypted uploads.
         now: seconds since the epoch.
     """
 
     def __init__(
-        self,
-        catalog: ICatalog,
-        storer: Storer,
-        sources: Sources,
-        reader: SourceReader,
-        keys: IKeys,
-        defaults: Defaults,
-        now: Callable[[], float],
+        self, catalog: ICatalog, keys: IKeys, defaults: Defaults, now: Callable[[], float]
     ) -> None:
         self._catalog = catalog
-        self._storer = storer
-        self._sources = sources
-        self._reader = reader
         self._keys = keys
         self._defaults = defaults
         self._now = now
@@ -77,7 +47,8 @@ class Uploads:
     async def create(self, bucket: str, key: str, new: NewUpload) -> MultipartUpload:
         """See `IUploads.create_upload`.  One data key is made for all parts."""
         found = await self._catalog.bucket(bucket)
-        attributes = await self._defaults.attributes(found, new.attributes)
+        check_lock(new.attributes, found)  # the bucket's own begins when the object is made
+        attributes = new.attributes
         encryption = await self._defaults.encryption(found, new.encryption)
         if encryption is not None:
             data_key = await self._keys.make(encryption)
@@ -97,129 +68,8 @@ class Uploads:
 
     async def find(self, bucket: str, key: str, upload_id: str) -> MultipartUpload:
         """See `IUploads.upload`."""
-        return (await self._open(bucket, key, upload_id))[1]
-
-    async def _open(self, bucket: str, key: str, upload_id: str) -> tuple[Bucket, MultipartUpload]:
-        found = await self._catalog.bucket(bucket)
-        upload = await self._catalog.upload(found, key, upload_id)
-        if upload.state is not UploadState.OPEN:
-            raise NoSuchUpload(f"the upload {upload_id} was completed")
-        return found, upload
-
-    # -- parts ------------------------------------------------------------------------------
-    async def put_part(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        number: int,
-        body: IBody,
-        request: PutRequest,
-    ) -> Part:
-        """See `IUploads.upload_part`."""
-        found, upload = await self._open(bucket, key, upload_id)
-        return await self._stored(found, upload, number, body, request)
-
-    async def _stored(
-        self,
-        bucket: Bucket,
-        upload: MultipartUpload,
-        number: int,
-        body: IBody,
-        request: PutRequest,
-    ) -> Part:
-        """Store bytes as a part."""
-        request = evolve(request, checksum=request.checksum or upload.checksum)
-        data_key = await self._data_key(upload, request.encryption)
-        modified = self._now()
-
-        def commit(stored: Stored) -> Deferred[Part]:
-            new = NewPart(
-                operation=new_id(),
-                number=number,
-                size=stored.size,
-                etag=stored.etag,
-                modified=modified,
-                blob=stored.blob,
-                checksums=stored.checksums,
-            )
-            return self._catalog.put_part(upload, bucket, new)
-
-        origin = part_origin(bucket, upload, number, modified)
-        return await self._storer.store(body, request, origin, data_key, commit)
-
-    async def _data_key(
-        self, upload: MultipartUpload, encryption: Encryption | None
-    ) -> DataKey | None:
-        """The key of all the upload's parts.  Fails: InvalidEncryption, AccessDenied."""
-        customer_key = encryption.key if encryption is not None else None
-        descriptor = upload.attributes.encryption
-        if descriptor is None:
-            if customer_key is not None:
-                raise InvalidEncryption(
-                    "the upload was begun without a customer's key: its parts have none either"
-                )
-            return None
-        opened: DataKey = await self._keys.open(descriptor, customer_key)
-        return opened
-
-    async def copy_part(
-        self,
-        bucket: str,
-        key: str,
-        upload_id: str,
-        number: int,
-        source: CopySource,
-        request: PutRequest,
-    ) -> Part:
-        """See `IUploads.copy_part`.  A whole object becomes a part without moving its bytes."""
-        found, upload = await self._open(bucket, key, upload_id)
-        checksum = request.checksum or upload.checksum
-        if source.request.range is None:
-            version = await self._reader.find(source)
-            if is_part(version, upload, checksum):
-                try:
-                    return await self._referred(found, upload, number, version)
-                except Conflict as conflict:
-                    _log.info("a part is copied byte by byte: {error}", error=conflict)
-        read = await self._reader.open(source)
-        try:
-            check_within(source, read.version)
-            return await self._stored(found, upload, number, ReadBody(read), request)
-        finally:
-            await read.close()
-
-    async def _referred(
-        self, bucket: Bucket, upload: MultipartUpload, number: int, version: ObjectVersion
-    ) -> Part:
-        """A part that refers to the bytes of an object."""
-        blob = None
-        if version.incarnation is not None:
-            blob = await self._sources.rows.get(version.incarnation)
-        new = NewPart(
-            operation=new_id(),
-            number=number,
-            size=version.size,
-            etag=version.etag,
-            modified=self._now(),
-            blob=blob,
-            checksums=version.checksums,
-        )
-        part: Part = await self._catalog.put_part(upload, bucket, new)
-        return part
-
-    async def parts(
-        self, bucket: str, key: str, upload_id: str, after: int, limit: int
-    ) -> PartsPage:
-        """See `IUploads.parts`."""
-        _, upload = await self._open(bucket, key, upload_id)
-        found: list[Part] = []
-        while True:
-            page: PartsPage = await self._catalog.parts(upload, after, limit - len(found))
-            found += page.parts
-            if page.next is None or len(found) >= limit:
-                return PartsPage(tuple(found), page.next)
-            after = page.next
+        _, upload = await open_upload(self._catalog, bucket, key, upload_id)
+        return upload
 
     # -- the end ----------------------------------------------------------------------------
     async def complete(
@@ -231,26 +81,41 @@ class Uploads:
         if upload.result is not None:
             return upload.result
         check_order(request.parts)
-        parts = chosen_parts(request.parts, await self._all(upload))
+        for _ in range(LOOKS):
+            parts = chosen_parts(request.parts, await self._all(upload))
+            new = await self._assembled(found, upload, parts, request)
+            try:
+                version: ObjectVersion = await self._catalog.complete(
+                    found, upload, parts, new, request.condition
+                )
+            except InvalidPart:
+                continue  # one was sent anew since it was read: it may be as good as before
+            return version
+        raise Conflict("parts of the upload are being sent anew all the time: complete it again")
+
+    async def _assembled(
+        self,
+        bucket: Bucket,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        request: CompleteRequest,
+    ) -> NewVersion:
+        """What the object of these parts is to be."""
         checksums, kind = checksums_of(upload, parts)
         check_whole(request, upload, parts, checksums)
-        new = NewVersion(
+        return NewVersion(
             operation=new_id(),
             etag=etag_of(parts),
             size=sum(part.size for part in parts),
             modified=self._now(),
             blob=None,
-            attributes=await self._defaults.attributes(found, upload.attributes),
+            attributes=await self._defaults.attributes(bucket, upload.attributes),
             checksums=checksums,
             checksum_type=kind,
             manifest=new_id(),
             parts=len(parts),
             event=EVENT,
         )
-        version: ObjectVersion = await self._catalog.complete(
-            found, upload, parts, new, request.condition
-        )
-        return version
 
     async def _all(self, upload: MultipartUpload) -> Mapping[int, Part]:
         """All parts so far, by number."""
@@ -264,7 +129,7 @@ class Uploads:
 
     async def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """See `IUploads.abort_upload`."""
-        found, upload = await self._open(bucket, key, upload_id)
+        found, upload = await open_upload(self._catalog, bucket, key, upload_id)
         await self._catalog.abort(found, upload)
 
     # -- what there is ----------------------------------------------------------------------
@@ -301,27 +166,3 @@ class Uploads:
             return [] if version.incarnation is None else [version.incarnation]
         parts = await self._catalog.manifest(version.manifest)
         return [part.incarnation for part in parts if part.incarnation is not None]
-
-
-def is_part(version: ObjectVersion, upload: MultipartUpload, checksum: str) -> bool:
-    """
-    Whether the bytes of `version` can be a part of `upload` as they are.
-
-    They are one blob, and their ETag is the MD5 that the ETag of the whole is made of.
-    """
-    if version.manifest is not None or "-" in version.etag:
-        return False
-    if upload.attributes.encryption is not None:
-        return False
-    return shares(version, None, checksum)
-
-
-def check_within(source: CopySource, version: ObjectVersion) -> None:
-    """
-    Raises:
-        InvalidRange: the range of a part does not lie within the object that it is taken of.
-            Source: Amazon S3 API Reference, "UploadPartCopy".
-    """
-    wanted = source.request.range
-    if wanted is not None and wanted.last is not None and wanted.last >= version.size:
-        raise InvalidRange(version.size)

@@ -38,6 +38,7 @@ from godos.objects.copying import Copier, SourceReader
 from godos.objects.defaults import Defaults
 from godos.objects.get import Getter, ObjectRead
 from godos.objects.multipart import Uploads
+from godos.objects.parts import Parts
 from godos.objects.placing import Placer
 from godos.objects.put import Putter
 from godos.objects.reading import Blobs
@@ -57,6 +58,7 @@ class Objects:
         locator: ILocator,
         copier: Copier,
         uploads: Uploads,
+        parts: Parts,
         amender: Amender,
         defaults: Defaults,
     ) -> None:
@@ -66,6 +68,7 @@ class Objects:
         self._locator = locator
         self._copier = copier
         self._uploads = uploads
+        self._parts = parts
         self._amender = amender
         self._defaults = defaults
 
@@ -97,7 +100,8 @@ class Objects:
             getter,
             sources.locator,
             Copier(catalog, sources, reader, putter, defaults, now),
-            Uploads(catalog, storer, sources, reader, keys, defaults, now),
+            Uploads(catalog, keys, defaults, now),
+            Parts(catalog, storer, sources, reader, keys, now),
             Amender(catalog, now),
             defaults,
         )
@@ -205,7 +209,7 @@ class Objects:
     async def upload_part(
         self, bucket: str, key: str, upload_id: str, number: int, body: IBody, request: PutRequest
     ) -> Part:
-        return await self._uploads.put_part(bucket, key, upload_id, number, body, request)
+        return await self._parts.put(bucket, key, upload_id, number, body, request)
 
     @deferred
     async def copy_part(
@@ -217,13 +221,13 @@ class Objects:
         source: CopySource,
         request: PutRequest,
     ) -> Part:
-        return await self._uploads.copy_part(bucket, key, upload_id, number, source, request)
+        return await self._parts.copy(bucket, key, upload_id, number, source, request)
 
     @deferred
     async def parts(
         self, bucket: str, key: str, upload_id: str, after: int, limit: int
     ) -> PartsPage:
-        return await self._uploads.parts(bucket, key, upload_id, after, limit)
+        return await self._parts.so_far(bucket, key, upload_id, after, limit)
 
     @deferred
     async def complete_upload(

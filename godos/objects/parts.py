@@ -1,0 +1,202 @@
+"""The parts of an upload: sent by a client, or copied from objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from godos.model.bodies import IBody
+from godos.model.catalog import ICatalog
+from godos.model.encryption import DataKey, Encryption, IKeys
+from godos.model.errors import Conflict, InvalidEncryption, InvalidRange, NoSuchUpload
+from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadState
+from godos.model.names import new_id
+from godos.model.objects import CopySource, PutRequest
+from godos.model.versions import Bucket, ObjectVersion
+from godos.objects.copying import SourceReader, shares
+from godos.objects.passing import ReadBody
+from godos.objects.provenance import part_origin
+from godos.objects.sources import Sources
+from godos.objects.storing import Stored, Storer
+
+
+class Parts:
+    """
+    Args:
+        keys: open the data keys of encrypted uploads.
+        now: seconds since the epoch.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        catalog: ICatalog,
+        storer: Storer,
+        sources: Sources,
+        reader: SourceReader,
+        keys: IKeys,
+        now: Callable[[], float],
+    ) -> None:
+        self._catalog = catalog
+        self._storer = storer
+        self._sources = sources
+        self._reader = reader
+        self._keys = keys
+        self._now = now
+
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        body: IBody,
+        request: PutRequest,
+    ) -> Part:
+        """See `IUploads.upload_part`."""
+        found, upload = await open_upload(self._catalog, bucket, key, upload_id)
+        return await self._stored(found, upload, number, body, request)
+
+    async def _stored(
+        self,
+        bucket: Bucket,
+        upload: MultipartUpload,
+        number: int,
+        body: IBody,
+        request: PutRequest,
+    ) -> Part:
+        """Store bytes as a part."""
+        request = evolve(request, checksum=request.checksum or upload.checksum)
+        data_key = await self._data_key(upload, request.encryption)
+        modified = self._now()
+
+        def commit(stored: Stored) -> Deferred[Part]:
+            new = NewPart(
+                operation=new_id(),
+                number=number,
+                size=stored.size,
+                etag=stored.etag,
+                modified=modified,
+                blob=stored.blob,
+                checksums=stored.checksums,
+            )
+            return self._catalog.put_part(upload, bucket, new)
+
+        origin = part_origin(bucket, upload, number, modified)
+        return await self._storer.store(body, request, origin, data_key, commit)
+
+    async def _data_key(
+        self, upload: MultipartUpload, encryption: Encryption | None
+    ) -> DataKey | None:
+        """The key of all the upload's parts.  Fails: InvalidEncryption, AccessDenied."""
+        customer_key = encryption.key if encryption is not None else None
+        descriptor = upload.attributes.encryption
+        if descriptor is None:
+            if customer_key is not None:
+                raise InvalidEncryption(
+                    "the upload was begun without a customer's key: its parts have none either"
+                )
+            return None
+        opened: DataKey = await self._keys.open(descriptor, customer_key)
+        return opened
+
+    async def copy(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        source: CopySource,
+        request: PutRequest,
+    ) -> Part:
+        """See `IUploads.copy_part`.  A whole object becomes a part without moving its bytes."""
+        found, upload = await open_upload(self._catalog, bucket, key, upload_id)
+        checksum = request.checksum or upload.checksum
+        if source.request.range is None:
+            version = await self._reader.find(source)
+            if is_part(version, upload, checksum):
+                try:
+                    return await self._referred(found, upload, number, version)
+                except Conflict as conflict:
+                    self._log.info("a part is copied byte by byte: {error}", error=conflict)
+        read = await self._reader.open(source)
+        try:
+            check_within(source, read.version)
+            return await self._stored(found, upload, number, ReadBody(read), request)
+        finally:
+            await read.close()
+
+    async def _referred(
+        self, bucket: Bucket, upload: MultipartUpload, number: int, version: ObjectVersion
+    ) -> Part:
+        """A part that refers to the bytes of an object."""
+        blob = None
+        if version.incarnation is not None:
+            blob = await self._sources.rows.get(version.incarnation)
+        new = NewPart(
+            operation=new_id(),
+            number=number,
+            size=version.size,
+            etag=version.etag,
+            modified=self._now(),
+            blob=blob,
+            checksums=version.checksums,
+        )
+        part: Part = await self._catalog.put_part(upload, bucket, new)
+        return part
+
+    async def so_far(
+        self, bucket: str, key: str, upload_id: str, after: int, limit: int
+    ) -> PartsPage:
+        """See `IUploads.parts`."""
+        _, upload = await open_upload(self._catalog, bucket, key, upload_id)
+        found: list[Part] = []
+        while True:
+            page: PartsPage = await self._catalog.parts(upload, after, limit - len(found))
+            found += page.parts
+            if page.next is None or len(found) >= limit:
+                return PartsPage(tuple(found), page.next)
+            after = page.next
+
+
+async def open_upload(
+    catalog: ICatalog, bucket: str, key: str, upload_id: str
+) -> tuple[Bucket, MultipartUpload]:
+    """
+    An upload that still takes parts.
+
+    Fails: NoSuchBucket, NoSuchUpload: also when it was completed.
+    """
+    found: Bucket = await catalog.bucket(bucket)
+    upload: MultipartUpload = await catalog.upload(found, key, upload_id)
+    if upload.state is not UploadState.OPEN:
+        raise NoSuchUpload(f"the upload {upload_id} was completed")
+    return found, upload
+
+
+def is_part(version: ObjectVersion, upload: MultipartUpload, checksum: str) -> bool:
+    """
+    Whether the bytes of `version` can be a part of `upload` as they are.
+
+    They are one blob, and their ETag is the MD5 that the ETag of the whole is made of.
+    """
+    if version.manifest is not None or "-" in version.etag:
+        return False
+    if upload.attributes.encryption is not None:
+        return False
+    return shares(version, None, checksum)
+
+
+def check_within(source: CopySource, version: ObjectVersion) -> None:
+    """
+    Raises:
+        InvalidRange: the range of a part does not lie within the object that it is taken of.
+            Source: Amazon S3 API Reference, "UploadPartCopy".
+    """
+    wanted = source.request.range
+    if wanted is not None and wanted.last is not None and wanted.last >= version.size:
+        raise InvalidRange(version.size)
