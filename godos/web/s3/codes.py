@@ -21,11 +21,12 @@ _BY_STATUS: Mapping[int, str] = {
         IncompleteBody IncorrectEndpoint IncorrectNumberOfFilesInPostRequest InlineDataTooLarge
         InvalidAccessPoint InvalidArgument InvalidBucketName InvalidChunkSizeError InvalidDigest
         InvalidEncryptionAlgorithmError InvalidLocationConstraint InvalidPart InvalidPartOrder
-        InvalidPolicyDocument InvalidRequest InvalidSOAPRequest InvalidStorageClass
-        InvalidTag InvalidTargetBucketForLogging InvalidToken InvalidURI InvalidWriteOffset
+        InvalidPolicyDocument InvalidRequest InvalidRetentionPeriod InvalidSOAPRequest
+        InvalidStorageClass InvalidTag InvalidTargetBucketForLogging InvalidToken InvalidURI
+        InvalidWriteOffset
         KMS.DisabledException KMS.KMSInvalidStateException KMS.NotFoundException
         KeyTooLongError MalformedACLError MalformedPOSTRequest MalformedPolicy MalformedXML
-        MaxMessageLengthExceeded MaxPostPreDataLengthExceededError MetadataTooLarge
+        MaxMessageLengthExceeded MaxPostPreDataLengthExceeded MetadataTooLarge
         MissingAttachment MissingRequestBodyError MissingSecurityElement MissingSecurityHeader
         RequestHeaderSectionTooLarge RequestTimeout TooManyBuckets TooManyParts
         UnexpectedContent UnresolvableGrantByEmailAddress UserKeyMustBeSpecified
@@ -33,7 +34,7 @@ _BY_STATUS: Mapping[int, str] = {
         AmbiguousGrantByEmailAddress
     """,
     403: """
-        AccessDenied AccountProblem AllAccessDisabled CrossLocationLoggingProhibited
+        AccessDenied AccessForbidden AccountProblem AllAccessDisabled CrossLocationLoggingProhibited
         InvalidAccessKeyId InvalidObjectState InvalidPayer InvalidSecurity NotSignedUp
         QuotaExceeded RequestTimeTooSkewed SignatureDoesNotMatch UnauthorizedAccess
     """,
@@ -49,6 +50,7 @@ _BY_STATUS: Mapping[int, str] = {
     405: "MethodNotAllowed",
     409: """
         BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty ConditionalRequestConflict
+        EntityAlreadyExists
         InvalidBucketAclWithObjectOwnership InvalidBucketState OperationAborted
         RestoreAlreadyInProgress
     """,

@@ -69,8 +69,6 @@ def _compile(model: OperationModel) -> Operation:
         sub_resources=frozenset(_selecting(uri)),
         status=status,
         payload_member=payload,
-        has_xml_body=body is not None and body.type_name == "structure",
-        has_text_body=body is not None and body.type_name == "string",
         requires_body=shape is not None and payload in shape.required_members,
         requires_checksum=bool(model.http_checksum.get("requestChecksumRequired")),
         body_limit=BODY_LIMITS.get(model.name, DEFAULT_BODY_LIMIT),

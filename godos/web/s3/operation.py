@@ -30,10 +30,9 @@ class Operation:
     What a request may ask, and how it and its answer are written.
 
     `payload_member` is the member that the body carries, of a document as of an object.
-    `has_xml_body`: it is a document, `has_text_body`: text; `read_body` takes both, at
-    most `body_limit` bytes.  `requires_checksum`: a body without Content-MD5 or
-    x-amz-checksum- header is refused.  `parameters` are those of the query that mean
-    something.
+    `has_xml_body`: it is a document (of XML, or the JSON of a policy), to be collected up
+    to `body_limit` bytes and given to `read_body`; else it is an object, or nothing.
+    `requires_checksum`: a body without Content-MD5 or x-amz-checksum- header is refused.
     """
 
     name: str
@@ -42,8 +41,6 @@ class Operation:
     sub_resources: frozenset[str]
     status: int
     payload_member: str | None
-    has_xml_body: bool
-    has_text_body: bool
     requires_body: bool
     requires_checksum: bool
     body_limit: int
@@ -52,8 +49,8 @@ class Operation:
     renderer: Renderer
 
     @property
-    def collects_body(self) -> bool:
-        """Whether the body is to be collected and given to `read_body`."""
+    def has_xml_body(self) -> bool:
+        """Whether the body is a document."""
         return self.reader is not None
 
     @property

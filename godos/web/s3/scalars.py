@@ -20,7 +20,6 @@ Read = Callable[[str], Any]
 Write = Callable[[Any], str]
 
 _INT = re.compile(r"[+-]?[0-9]{1,20}")
-_EPOCH_SECONDS = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:T([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
@@ -61,13 +60,11 @@ def _read_integer(bits: int) -> Read:
 
 
 def read_timestamp(text: str) -> float:
-    """Any of the forms in which S3's clients write a time: ISO 8601, HTTP's, or seconds."""
+    """Any of the forms in which S3's clients write a time: of ISO 8601, or of HTTP."""
     text = text.strip()
     match = _ISO.fullmatch(text)
     if match is not None:
         return _iso_seconds(match)
-    if _EPOCH_SECONDS.fullmatch(text):
-        return float(text)
     seconds = parse_http_date(text.encode("utf-8"), _PIVOT)
     if seconds is None:
         raise ValueError("is a date such as 2030-12-31T00:00:00Z")
@@ -86,7 +83,7 @@ def _iso_seconds(match: re.Match[str]) -> float:
             int(second or 0),
             tzinfo=_zone(zone),
         )
-        whole = (when - _EPOCH) // timedelta(seconds=1)
+        whole = (when.astimezone(UTC) - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
         raise ValueError("is a date that exists") from error
     return float(f"{whole}.{fraction}") if fraction and whole >= 0 else float(whole)
@@ -121,8 +118,12 @@ def _minute(minutes: int) -> str:
 
 
 def write_iso(seconds: float) -> str:
-    """`1994-11-06T08:49:37.000Z`, the form of S3's documents."""
-    whole, millis = divmod(int(seconds * 1000), 1000)
+    """
+    `1994-11-06T08:49:37.000Z`, the form of S3's documents.
+
+    Never later than the time itself, but for what a float cannot tell.
+    """
+    whole, millis = divmod(int(seconds * 1000 + 0.001), 1000)
     return f"{_minute(whole // 60)}{whole % 60:02}.{millis:03}Z"
 
 

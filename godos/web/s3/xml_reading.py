@@ -198,7 +198,7 @@ def compile_document(member: str, shape: Shape) -> Callable[[bytes], dict[str, A
 
     def read(raw: bytes) -> dict[str, Any]:
         reading = _Reading(root, code)
-        # The encoding is said here, so that a declared one cannot change what is read.
+        # The encoding is said here, so that no declared one is looked for among Python's.
         parser = ParserCreate("utf-8", _NAMESPACE_END)
         parser.buffer_text = True
         parser.StartElementHandler = reading.start
