@@ -17,15 +17,16 @@ from godos.model.bodies import IBody
 from godos.model.errors import EntityTooLarge
 from godos.model.locating import Holder, ILocator, Located
 from godos.model.members import ApiServer, Node, NodeState
-from godos.objects.get import Getter
+from godos.objects.keys import KeyRing, Keys, NamedKeys
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
-from godos.objects.put import Putter
 from godos.objects.sources import Sources
 from tests.memory_fragments import MemoryFragments
 from tests.memory_items import MemoryItems
 
 NOW = 1_700_000_000.0
+MASTER = KeyRing((b"m" * 32,))
+NAMED = NamedKeys({"first": KeyRing((b"1" * 32,)), "second": KeyRing((b"2" * 32,))}, "first")
 
 
 @implementer(IBody)
@@ -126,7 +127,12 @@ class AskAll:
 class Store:
     """All parts of a store over `nodes` nodes, with bucket `objects`; `objects` is `IObjects`."""
 
-    def __init__(self, stores: Sequence[Any] | int = 3, policy: str = "auto") -> None:
+    def __init__(
+        self,
+        stores: Sequence[Any] | int = 3,
+        policy: str = "auto",
+        keys: Keys = Keys(MASTER, NAMED),  # noqa: B008 (it never changes)
+    ) -> None:
         if isinstance(stores, int):
             stores = [MemoryFragments(f"{n:032x}") for n in range(stores)]
         self.clock = Clock()
@@ -139,9 +145,10 @@ class Store:
         self.background = Background()
         sources = Sources(self.catalog, self.cluster, self.locator, self.clock, self.background)
         placer = Placer(self.cluster, self.clock, lambda: policy)
-        putter = Putter(self.catalog, placer, maybeDeferred, self.clock.seconds, self.background)
-        getter = Getter(self.catalog, sources)
-        self.objects = Objects(self.catalog, putter, getter, self.locator)
+        self.keys = keys
+        self.objects = Objects.over(
+            self.catalog, placer, sources, self.keys, maybeDeferred, self.clock.seconds
+        )
         now(self.catalog.initialise("auto"))
         now(self.catalog.create_bucket("objects", "me"))
 

@@ -22,8 +22,8 @@ from godos.model.errors import (
 from godos.model.locating import Holder, Located
 from godos.model.members import Node
 from godos.model.names import FragmentName
-from godos.model.objects import ByteRange, GetRequest, PutRequest, ReadCondition
-from godos.model.versions import UNCONDITIONAL, Versioning
+from godos.model.objects import ByteRange, DeleteRequest, GetRequest, PutRequest, ReadCondition
+from godos.model.versions import Versioning
 from tests.memory_fragments import MemoryFragments
 from tests.unit.objects.stores import Body, Store, now, whole
 
@@ -245,7 +245,7 @@ def test_versions_and_markers() -> None:
     store, _ = stored()
     now(store.objects.set_versioning("objects", Versioning.ENABLED))
     second = now(store.objects.put("objects", "k", Body(b"second"), PutRequest()))
-    marker = now(store.objects.delete("objects", "k", None, UNCONDITIONAL))
+    marker = now(store.objects.delete("objects", "k", DeleteRequest()))
     assert marker.is_delete_marker
     with pytest.raises(NoSuchKey) as caught:
         get(store)
@@ -279,9 +279,10 @@ def test_locate_names_the_holders() -> None:
     """As they are now, whatever is remembered; an empty object has nobody to ask for."""
     store, version = stored()
     store.locator.known[version.incarnation] = Located((), complete=True)
-    assert len(now(store.objects.locate("objects", "k", None)).holders) == 3
+    (located,) = now(store.objects.locate("objects", "k", None)).values()
+    assert len(located.holders) == 3
     now(store.objects.put("objects", "empty", Body(b""), PutRequest()))
-    assert now(store.objects.locate("objects", "empty", None)).holders == ()
+    assert now(store.objects.locate("objects", "empty", None)) == {}
 
 
 @pytest.mark.parametrize("step", ["open", "read"])
