@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
-from godos.catalog.items import Action, IItemStore, Item, Put, RevIs
+from godos.catalog.items import Action, Check, IItemStore, Item, Present, Put, RevIs
 from godos.catalog.places import SPREAD, blob_place, repair_partition, repair_place
 from godos.catalog.plans import wanted_repair
 from godos.catalog.records import blob_item, blob_of, fields
@@ -54,10 +54,12 @@ class Blobs:
         As ICatalog.want_repair.
 
         A row that stands gets a new rev, so that a repair that began before the new
-        reason cannot remove it.
+        reason cannot remove it.  A blob that was collected meanwhile is left alone: nobody
+        would ever remove its row.
         """
         wanted = await self._repair(incarnation, reason, self._draw_id())
-        refusal = await self._writer.write([wanted])
+        there = Check(*blob_place(incarnation), Present())
+        refusal = await self._writer.write([wanted, there])
         if refusal is not None:
             refusal.or_unknown()
 

@@ -4,34 +4,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from godos.catalog.amends import Amends
 from godos.catalog.blobs import Blobs
 from godos.catalog.bucket_changes import BucketChanges
 from godos.catalog.buckets import Buckets
 from godos.catalog.collection import Collection
 from godos.catalog.commits import Commits
+from godos.catalog.completing import Completing
+from godos.catalog.conditions import check_condition
 from godos.catalog.deletes import Deletes
 from godos.catalog.items import IItemStore
 from godos.catalog.leases import Leases
 from godos.catalog.listings import Listings
+from godos.catalog.manifests import Manifests
 from godos.catalog.members import Members
+from godos.catalog.outbox import Outbox
+from godos.catalog.parts import Parts
 from godos.catalog.places import ObjectKey
 from godos.catalog.settings import Settings
+from godos.catalog.upload_ends import UploadEnds
+from godos.catalog.upload_listings import UploadListings
+from godos.catalog.uploads import Uploads
+from godos.catalog.users import Users
 from godos.catalog.versions import Versions
 from godos.catalog.writing import Backoff, Writer
 from godos.deferreds import deferred
 from godos.model.blobs import Blob, Placed
-from godos.model.catalog import ICatalog, Removal, RepairWork
+from godos.model.catalog import Event, ICatalog, Removal, RepairWork
 from godos.model.errors import NoSuchKey, NoSuchVersion
 from godos.model.members import ApiServer, Cluster, Node
+from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
 from godos.model.names import new_id
+from godos.model.users import User
 from godos.model.versions import (
     UNCONDITIONAL,
+    Attributes,
     Bucket,
     Deleted,
     Listing,
@@ -75,13 +89,35 @@ class Catalog:
         self._buckets = Buckets(items, writer, monotonic, draw_id, settle)
         self._changes = BucketChanges(items, writer, backoff, self._buckets, clock, draw_id, settle)
         self._settings = Settings(items, writer, backoff, self._buckets, monotonic, draw_id)
-        self._commits = Commits(items, writer, backoff, self._buckets, self._versions, clock)
-        self._deletes = Deletes(
-            writer, backoff, self._buckets, self._versions, self._commits, clock, draw_id
+        self._outbox = Outbox(items, writer, clock, draw_id)
+        self._commits = Commits(
+            items, writer, backoff, self._buckets, self._versions, self._outbox, clock
         )
+        self._deletes = Deletes(
+            writer,
+            backoff,
+            self._buckets,
+            self._versions,
+            self._commits,
+            self._outbox,
+            clock,
+            draw_id,
+        )
+        self._amends = Amends(writer, backoff, self._buckets, self._versions, self._outbox, draw_id)
         self._listings = Listings(items, self._versions)
+        self._uploads = Uploads(items, writer, backoff, self._buckets, clock, draw_id)
+        self._upload_listings = UploadListings(items)
+        self._parts = Parts(items, writer, backoff, self._buckets, clock)
+        self._manifests = Manifests(items, writer, clock, draw_id)
+        self._completing = Completing(
+            self._commits, self._uploads, self._parts, self._manifests, clock, draw_id
+        )
         self._blobs = Blobs(items, writer, clock, draw_id)
-        self._collection = Collection(items, writer, clock, draw_id)
+        self._collection = Collection(items, writer, self._manifests, clock, draw_id)
+        self._upload_ends = UploadEnds(
+            items, writer, self._uploads, self._manifests, clock, draw_id
+        )
+        self._users = Users(items, writer, draw_id)
         self._members = Members(items, writer, backoff, clock, draw_id)
         self._leases = Leases(items, writer, monotonic, draw_id)
 
@@ -156,7 +192,9 @@ class Catalog:
         new: NewVersion,
         condition: WriteCondition = UNCONDITIONAL,
     ) -> ObjectVersion:
-        return await self._commits.commit(bucket, key, new, condition)
+        return await self._commits.commit(
+            bucket, key, new, partial(check_condition, condition, key)
+        )
 
     @deferred
     async def delete(
@@ -165,8 +203,26 @@ class Catalog:
         key: str,
         version_id: str | None = None,
         condition: WriteCondition = UNCONDITIONAL,
+        bypass_governance: bool = False,
     ) -> Deleted:
-        return await self._deletes.delete(bucket, key, version_id, condition)
+        return await self._deletes.delete(bucket, key, version_id, condition, bypass_governance)
+
+    @deferred
+    async def amend(
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str | None,
+        change: Callable[[ObjectVersion], Attributes],
+        event: str = "",
+    ) -> ObjectVersion:
+        try:
+            return await self._amends.amend(bucket, key, version_id, change, event)
+        except (NoSuchKey, NoSuchVersion):
+            remade = await self._buckets.remade(bucket)
+            if remade is None:
+                raise
+        return await self._amends.amend(remade, key, version_id, change, event)
 
     @deferred
     async def list_objects(
@@ -198,6 +254,75 @@ class Catalog:
             return await self._listings.versions(remade, *rest)
         return found
 
+    # -- uploads in parts ---------------------------------------------------------------
+    @deferred
+    async def create_upload(self, bucket: Bucket, upload: MultipartUpload) -> MultipartUpload:
+        return await self._uploads.create(bucket, upload)
+
+    @deferred
+    async def upload(self, bucket: Bucket, key: str, upload_id: str) -> MultipartUpload:
+        return await self._uploads.get(bucket, key, upload_id)
+
+    @deferred
+    async def put_part(self, upload: MultipartUpload, bucket: Bucket, new: NewPart) -> Part:
+        return await self._parts.put(upload, bucket, new)
+
+    @deferred
+    async def parts(self, upload: MultipartUpload, after: int = 0, limit: int = 1000) -> PartsPage:
+        return await self._parts.page(upload, after, limit)
+
+    @deferred
+    async def complete(
+        self,
+        bucket: Bucket,
+        upload: MultipartUpload,
+        parts: Sequence[Part],
+        new: NewVersion,
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> ObjectVersion:
+        return await self._completing.complete(bucket, upload, parts, new, condition)
+
+    @deferred
+    async def abort(self, bucket: Bucket, upload: MultipartUpload) -> None:
+        await self._uploads.abort(bucket, upload)
+
+    @deferred
+    async def uploads(
+        self,
+        bucket: Bucket,
+        prefix: str = "",
+        delimiter: str = "",
+        after: tuple[str, str] = ("", ""),
+        limit: int = 1000,
+    ) -> UploadsPage:
+        return await self._upload_listings.page(bucket, prefix, delimiter, after, limit)
+
+    @deferred
+    async def manifest(self, manifest: str) -> Sequence[Part]:
+        return await self._manifests.parts(manifest)
+
+    # -- users ----------------------------------------------------------------------------
+    @deferred
+    async def users(self) -> Sequence[User]:
+        return await self._users.all()
+
+    @deferred
+    async def put_user(self, user: User) -> User:
+        return await self._users.put(user)
+
+    @deferred
+    async def remove_user(self, user: User) -> None:
+        await self._users.remove(user)
+
+    # -- the outbox -----------------------------------------------------------------------
+    @deferred
+    async def events(self, shard: int, limit: int = 100) -> Sequence[Event]:
+        return await self._outbox.events(shard, limit)
+
+    @deferred
+    async def delivered(self, events: Sequence[Event]) -> None:
+        await self._outbox.delivered(events)
+
     # -- blobs --------------------------------------------------------------------------
     @deferred
     async def blob(self, incarnation: str) -> Blob | None:
@@ -217,6 +342,7 @@ class Catalog:
 
     @deferred
     async def removals(self, grace: float, limit: int = 100) -> Sequence[Removal]:
+        await self._upload_ends.round()
         return await self._collection.removals(grace, limit)
 
     @deferred

@@ -20,6 +20,8 @@ from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.items import Delete, IItemStore, Item, Put, RevIs
+from godos.catalog.manifest_collection import ManifestCollection
+from godos.catalog.manifests import Manifests
 from godos.catalog.places import (
     SPREAD,
     blob_place,
@@ -28,7 +30,7 @@ from godos.catalog.places import (
     references,
     repair_place,
 )
-from godos.catalog.records import blob_item, blob_of, fields
+from godos.catalog.records import MANIFEST, blob_item, blob_of, fields
 from godos.catalog.together import together
 from godos.catalog.writing import Writer
 from godos.model.blobs import Blob, BlobState
@@ -47,11 +49,13 @@ class Collection:
         self,
         items: IItemStore,
         writer: Writer,
+        manifests: Manifests,
         clock: IReactorTime,
         draw_id: Callable[[], str],
     ) -> None:
         self._items, self._writer = items, writer
         self._clock, self._draw_id = clock, draw_id
+        self._lists = ManifestCollection(items, writer, manifests, self._referenced, clock, draw_id)
         self._partition, self._start = 0, b""
 
     async def removals(self, grace: float, limit: int) -> Sequence[Removal]:
@@ -104,8 +108,11 @@ class Collection:
 
     async def _examine(self, work: Item) -> Removal | None:
         """Bring one blob as far as it can be now; a Removal when it may go."""
-        fields(work)
-        incarnation = work.s[8:].hex()
+        kind, incarnation = fields(work).get("kind"), work.s[8:].hex()
+        if kind == MANIFEST:
+            if await self._lists.examine(incarnation):
+                await self._done((work.p, work.s), work.rev)
+            return None
         item = await self._items.get(*blob_place(incarnation))
         if item is None:
             await self._done((work.p, work.s), work.rev)

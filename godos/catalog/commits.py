@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.buckets import Buckets
+from godos.catalog.conditions import check_unlocked
+from godos.catalog.holdings import Holding, Stored
 from godos.catalog.items import IItemStore
-from godos.catalog.places import ObjectKey, blob_place, reference_place
-from godos.catalog.plans import check_condition, put_on_top, referenced, successor
+from godos.catalog.outbox import Outbox
+from godos.catalog.places import ObjectKey
+from godos.catalog.plans import put_on_top, successor
 from godos.catalog.records import Head
 from godos.catalog.versions import Versions, by_operation
 from godos.catalog.writing import Backoff, Refusal, Turns, Writer
-from godos.model.blobs import BlobState
-from godos.model.errors import CommitUnknown, Conflict, Unavailable
-from godos.model.versions import Bucket, NewVersion, ObjectVersion, WriteCondition
+from godos.model.errors import CommitUnknown, Unavailable
+from godos.model.versions import Bucket, NewVersion, ObjectVersion
 
-_UNKNOWN = "the catalog did not tell whether this write happened: look before you repeat it"
+UNKNOWN = "the catalog did not tell whether this write happened: look before you repeat it"
 
 
 class Commits:
@@ -28,20 +31,31 @@ class Commits:
         backoff: Backoff,
         buckets: Buckets,
         versions: Versions,
+        outbox: Outbox,
         clock: IReactorTime,
     ) -> None:
         self._items, self._writer, self._backoff = items, writer, backoff
-        self._buckets, self._versions, self._clock = buckets, versions, clock
+        self._buckets, self._versions, self._outbox = buckets, versions, outbox
+        self._clock = clock
 
     async def commit(
         self,
         bucket: Bucket,
         key: str,
         new: NewVersion,
-        condition: WriteCondition,
+        check: Callable[[Head | None], None],
+        holding: Holding | None = None,
         delete_marker: bool = False,
     ) -> ObjectVersion:
-        """As ICatalog.commit; with `delete_marker` the version is one (and has no blob)."""
+        """
+        As ICatalog.commit.
+
+        Args:
+            check: raises when the head is not as it must be for this write.
+            holding: what is done for the bytes, if it is not what `new` says of them.
+            delete_marker: the version is one (and has no bytes).
+        """
+        holding = Stored(self._items, new) if holding is None else holding
         turns = Turns(self._backoff, repr(key))
         while await turns.next():
             row = await self._buckets.writable(bucket)
@@ -49,21 +63,23 @@ class Commits:
             head = await self._versions.head(at)
             if head is not None and head.version.reference == new.operation:
                 return head.version  # done before: by a call whose outcome was unknown
-            check_condition(condition, key, head)
+            check(head)
             version = successor(at, head, new, delete_marker)
             below = await self._null_below(at, head, version)
             now = self._clock.seconds()
+            _check_replaced(head, below, version, now)
             refusal = await self._writer.write(
                 [
                     *put_on_top(at, head, below, version, now),
-                    *referenced(new, now),
+                    *await holding.actions(version, now),
+                    *await self._outbox.telling(at, new.event, version, new.operation),
                     *self._buckets.checks(row),
                 ],
                 partial(self._buckets.leave, row),
             )
             if refusal is None:
                 return version
-            done = await self._done_before(at, version, new, refusal)
+            done = await self._done_before(at, version, holding, refusal)
             if done is not None:
                 return done
             self._buckets.forget(bucket.name)  # its row may be what was in the way
@@ -79,46 +95,38 @@ class Commits:
         return below if below is not None and below.is_null else None
 
     async def _done_before(
-        self, at: ObjectKey, version: ObjectVersion, new: NewVersion, refusal: Refusal
+        self, at: ObjectKey, version: ObjectVersion, holding: Holding, refusal: Refusal
     ) -> ObjectVersion | None:
         """
         What an earlier sending made, whose answer was lost; None: nothing was done.
 
         Fails:
             CommitUnknown: nobody can tell.
-            Conflict: the existing blob it refers to is being removed.
+            Conflict: the existing bytes it refers to are being removed.
         """
-        if not refusal.resent and not refusal.is_own(new.operation):
-            await self._check_live(new)
+        operation = version.reference
+        if not refusal.resent and not refusal.is_own(operation):
+            await holding.check()
             return None
         try:
-            found, _ = await self._versions.find(at, by_operation(version.seq, new.operation))
+            found, _ = await self._versions.find(at, by_operation(version.seq, operation))
             if found is not None:
                 return found
-            traces = await self._traces(new)
+            traces = await holding.traces()
         except Unavailable as error:
-            raise CommitUnknown(_UNKNOWN) from error
+            raise CommitUnknown(UNKNOWN) from error
         if traces:
             return version  # it was there, and others have replaced it since
-        if refusal.settled and new.blob is not None and not new.blob.rev:
-            return None  # its blob row would still stand: only the collector removes it
-        raise CommitUnknown(_UNKNOWN)
+        if refusal.settled and holding.lasting:
+            return None
+        raise CommitUnknown(UNKNOWN)
 
-    async def _check_live(self, new: NewVersion) -> None:
-        """Fails: Conflict."""
-        if new.blob is None or not new.blob.rev:
-            return
-        standing = await self._items.get(*blob_place(new.blob.incarnation))
-        if standing is None or standing.state != BlobState.LIVE:
-            raise Conflict("the stored bytes this refers to are being removed: upload them anew")
 
-    async def _traces(self, new: NewVersion) -> bool:
-        """Whether rows that only this commit writes are there."""
-        if new.blob is None:
-            return False
-        place = (
-            reference_place(new.blob.incarnation, new.operation)
-            if new.blob.rev
-            else blob_place(new.blob.incarnation)
-        )
-        return await self._items.get(*place) is not None
+def _check_replaced(
+    head: Head | None, below: ObjectVersion | None, version: ObjectVersion, now: float
+) -> None:
+    """A lock keeps a version from being replaced as well.  Raises: ObjectLocked."""
+    if head is not None and version.is_null and head.version.is_null:
+        check_unlocked(head.version, now)
+    if below is not None:
+        check_unlocked(below, now)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.buckets import Buckets
 from godos.catalog.commits import Commits
-from godos.catalog.items import Action, Check, RevIs
+from godos.catalog.conditions import check_deletion, check_unlocked
+from godos.catalog.items import Action
+from godos.catalog.outbox import Outbox
 from godos.catalog.places import ObjectKey
-from godos.catalog.plans import check_condition, remove_head, remove_older
+from godos.catalog.plans import remove_head, remove_older
 from godos.catalog.records import Head
 from godos.catalog.versions import Sought, Versions, by_id, by_operation
 from godos.catalog.writing import Backoff, Refusal, Turns, Writer
@@ -27,6 +30,20 @@ from godos.model.versions import (
     WriteCondition,
 )
 
+REMOVED, MARKER_CREATED = "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"
+
+
+class _Nothing(Exception):
+    """There is nothing that a marker could hide, and one was not to be made over nothing."""
+
+
+@frozen
+class Asked:
+    """How a removal was asked for."""
+
+    condition: WriteCondition
+    bypass_governance: bool
+
 
 class Deletes:
     def __init__(
@@ -36,49 +53,64 @@ class Deletes:
         buckets: Buckets,
         versions: Versions,
         commits: Commits,
+        outbox: Outbox,
         clock: IReactorTime,
         draw_id: Callable[[], str],
     ) -> None:
         self._writer, self._backoff = writer, backoff
         self._buckets, self._versions, self._commits = buckets, versions, commits
+        self._outbox = outbox
         self._clock, self._draw_id = clock, draw_id
 
     async def delete(
-        self, bucket: Bucket, key: str, version_id: str | None, condition: WriteCondition
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str | None,
+        condition: WriteCondition,
+        bypass_governance: bool,
     ) -> Deleted:
         """As ICatalog.delete."""
+        asked = Asked(condition, bypass_governance)
         if version_id is not None:
-            removed = await self._remove(bucket, key, by_id(version_id), condition)
+            removed = await self._remove(bucket, key, by_id(version_id), asked)
             if removed is None and (remade := await self._buckets.remade(bucket)) is not None:
-                return await self.delete(remade, key, version_id, condition)
+                return await self.delete(remade, key, version_id, condition, bypass_governance)
             marker = removed is not None and removed.is_delete_marker
             return Deleted(version_id, marker, removed)
         row = await self._buckets.writable(bucket)
         if row.bucket.versioning is Versioning.OFF:
-            removed = await self._remove(bucket, key, by_id(NULL_VERSION), condition, True)
+            removed = await self._remove(bucket, key, by_id(NULL_VERSION), asked, while_off=True)
             if removed is not None and removed.is_latest:
                 return Deleted(removed=removed)
             row = await self._buckets.fresh(bucket.name)  # or have versions been kept meanwhile?
             if row.bucket.id != bucket.id:
-                return await self.delete(row.bucket, key, version_id, condition)
+                return await self.delete(row.bucket, key, version_id, condition, bypass_governance)
             if row.bucket.versioning is Versioning.OFF:
                 return Deleted(removed=removed)
-        marker_version = await self._commits.commit(
-            bucket,
-            key,
-            NewVersion(self._draw_id(), "", 0, self._clock.seconds(), None),
-            condition,
-            delete_marker=True,
+        return await self._hide(bucket, key, condition)
+
+    async def _hide(self, bucket: Bucket, key: str, condition: WriteCondition) -> Deleted:
+        """Put a delete marker on top; with a condition only where there is something."""
+
+        def check(head: Head | None) -> None:
+            if condition == UNCONDITIONAL:
+                return
+            if head is None:
+                raise _Nothing
+            check_deletion(condition, head.version)
+
+        marker = NewVersion(
+            self._draw_id(), "", 0, self._clock.seconds(), None, event=MARKER_CREATED
         )
-        return Deleted(marker_version.version_id, True)
+        try:
+            made = await self._commits.commit(bucket, key, marker, check, delete_marker=True)
+        except _Nothing:
+            return Deleted()
+        return Deleted(made.version_id, True)
 
     async def _remove(
-        self,
-        bucket: Bucket,
-        key: str,
-        sought: Sought,
-        condition: WriteCondition,
-        while_off: bool = False,
+        self, bucket: Bucket, key: str, sought: Sought, asked: Asked, while_off: bool = False
     ) -> ObjectVersion | None:
         """
         Remove a version for good; None when there is no such version.
@@ -93,16 +125,19 @@ class Deletes:
                 return None
             at = ObjectKey(row.bucket, key)
             found, head = await self._versions.find(at, sought)
-            check_condition(condition, key, head)
             if found is None or head is None:
                 return None
-            actions = await self._removal(at, found, head, operation)
-            if condition != UNCONDITIONAL and not found.is_latest:
-                actions.append(Check(*at.head, RevIs(head.rev)))
+            check_deletion(asked.condition, found)
+            check_unlocked(found, self._clock.seconds(), asked.bypass_governance)
             refusal = await self._writer.write(
-                [*actions, *self._buckets.checks(row)], partial(self._buckets.leave, row)
+                [
+                    *await self._removal(at, found, head, operation),
+                    *await self._outbox.telling(at, REMOVED, found, operation),
+                    *self._buckets.checks(row),
+                ],
+                partial(self._buckets.leave, row),
             )
-            if refusal is None or await self._happened(at, found, refusal, condition):
+            if refusal is None or await self._happened(at, found, refusal, asked.condition):
                 return found
             self._buckets.forget(bucket.name)
         raise AssertionError("unreachable")

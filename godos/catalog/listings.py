@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from godos.catalog.items import IItemStore
-from godos.catalog.places import ObjectKey, history_key
+from godos.catalog.places import ObjectKey, head_partitions, history_key
 from godos.catalog.records import Head, head_of, is_delete_marker, older_of
 from godos.catalog.together import together
 from godos.catalog.version_ids import seq_of
@@ -38,7 +38,7 @@ class Listings:
             return Listing((), (), None)
         walk = Walk(
             self._items,
-            bucket,
+            head_partitions(bucket),
             Range.of(prefix, delimiter, after),
             lambda item: not is_delete_marker(item),
             limit,
@@ -73,7 +73,7 @@ class Listings:
         below = await self._position(bucket, after, after_version) if inside else None
         walk = Walk(
             self._items,
-            bucket,
+            head_partitions(bucket),
             Range.of(prefix, delimiter, after, inclusive=inside),
             lambda _item: True,
             limit,

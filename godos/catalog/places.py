@@ -19,6 +19,8 @@ META: Place = ("META", b"schema")
 BUCKETS = "BKT"
 NODES = "NODE"
 APIS = "API"
+USERS = "USER"
+USER_KEYS, USER_NAMES, USER_EMAILS = "USER#key", "USER#name", "USER#email"  # who has which
 SPREAD = 16  # partitions over which collect and repair rows are spread
 MAX_SEQ = 2**64 - 1
 
@@ -54,6 +56,10 @@ def head_partition(bucket: Bucket, shard: int) -> str:
     return f"O#{bucket.id}#{shard}"
 
 
+def head_partitions(bucket: Bucket) -> list[str]:
+    return [head_partition(bucket, shard) for shard in range(bucket.shards)]
+
+
 def history_key(seq: int) -> bytes:
     """Inverted, so that the newest comes first."""
     return (MAX_SEQ - seq).to_bytes(8, "big")
@@ -85,6 +91,67 @@ def collect_place(incarnation: str, when: float) -> Place:
 def collect_stop(when: float) -> bytes:
     """After every collect row that was written at `when` or before."""
     return _milliseconds(when) + b"\xff" * 17
+
+
+def manifest_partition(manifest: str) -> str:
+    """Of the rows of a list of parts: its pages, and its heading."""
+    return f"M#{manifest}"
+
+
+def manifest_place(manifest: str) -> Place:
+    """The heading."""
+    return manifest_partition(manifest), ONLY
+
+
+def page_place(manifest: str, page: int) -> Place:
+    """Before the heading in the order of the partition."""
+    return manifest_partition(manifest), page.to_bytes(4, "big")
+
+
+def open_uploads(bucket: Bucket) -> str:
+    """The partition that tells, key by key, which uploads in parts are open."""
+    return f"U#{bucket.id}"
+
+
+def open_place(bucket_id: str, key: str) -> Place:
+    return f"U#{bucket_id}", key.encode()
+
+
+def upload_partition(upload: str) -> str:
+    """Of an upload's row, and of its parts."""
+    return f"P#{upload}"
+
+
+def upload_place(upload: str) -> Place:
+    return upload_partition(upload), ONLY
+
+
+def part_key(number: int) -> bytes:
+    """Before the upload's own row in the order of the partition."""
+    return number.to_bytes(2, "big")
+
+
+def part_place(upload: str, number: int) -> Place:
+    return upload_partition(upload), part_key(number)
+
+
+def due_partition(number: int) -> str:
+    return f"X#{number:x}"
+
+
+def due_place(upload: str, when: float) -> Place:
+    """Where it stands that an upload is to be looked at from `when` on."""
+    number = sha256(upload.encode()).digest()[0] % SPREAD
+    return due_partition(number), _milliseconds(when) + upload.encode()
+
+
+def due_stop(when: float) -> bytes:
+    """After every upload that is to be looked at by `when`."""
+    return _milliseconds(when) + b"\xff"
+
+
+def outbox_partition(shard: int) -> str:
+    return f"E#{shard:x}"
 
 
 def repair_partition(number: int) -> str:

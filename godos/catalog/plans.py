@@ -12,47 +12,28 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from godos.catalog.items import Absent, Action, Check, Delete, Put, RevIs, StateIs
+from godos.catalog.items import Absent, Action, Check, Delete, Item, Put, RevIs, StateIs
 from godos.catalog.places import (
     ObjectKey,
     blob_place,
     collect_place,
+    manifest_place,
     reference_place,
     repair_place,
 )
-from godos.catalog.records import Head, blob_item, head_item, older_item, row
+from godos.catalog.records import (
+    MANIFEST,
+    Head,
+    ManifestState,
+    blob_item,
+    head_item,
+    older_item,
+    row,
+)
 from godos.catalog.version_ids import version_id
 from godos.model.blobs import BlobState
-from godos.model.errors import NoSuchKey, PreconditionFailed
-from godos.model.versions import (
-    NULL_VERSION,
-    NewVersion,
-    ObjectVersion,
-    Versioning,
-    WriteCondition,
-)
-
-
-def check_condition(condition: WriteCondition, key: str, head: Head | None) -> None:
-    """
-    A delete marker on top counts as no object.
-
-    Raises:
-        NoSuchKey: If-Match, and there is no object.
-        PreconditionFailed: the object is not as the condition wants it.
-    """
-    there = head is not None and not head.version.is_delete_marker
-    if condition.if_none_match_any and there:
-        raise PreconditionFailed(f"If-None-Match: * forbids this, for {key!r} exists")
-    if condition.if_match is None:
-        return
-    if head is None or not there:
-        raise NoSuchKey(
-            f"If-Match needs an object, and there is no {key!r}",
-            head.version.version_id if head else None,
-        )
-    if condition.if_match not in ("*", head.version.etag):
-        raise PreconditionFailed(f"{key!r} has another ETag than If-Match says")
+from godos.model.multipart import NewPart
+from godos.model.versions import NULL_VERSION, NewVersion, ObjectVersion, Versioning
 
 
 def successor(
@@ -155,26 +136,44 @@ def remove_older(at: ObjectKey, version: ObjectVersion, operation: str, now: flo
 
 def dropped(version: ObjectVersion, operation: str, now: float) -> list[Action]:
     """What goes with a version's last row: its reference; and the collector is told."""
-    if version.incarnation is None:
+    if version.manifest is not None:
+        return [
+            Delete(*reference_place(version.manifest, version.reference)),
+            Put(manifest_work(version.manifest, now, operation)),
+        ]
+    return let_go(version.incarnation, version.reference, operation, now)
+
+
+def let_go(incarnation: str | None, reference: str, operation: str, now: float) -> list[Action]:
+    """What goes with the last row of what has a blob: a version, or a part."""
+    if incarnation is None:
         return []
     return [
-        Delete(*reference_place(version.incarnation, version.reference)),
-        Put(row(*collect_place(version.incarnation, now), operation)),
+        Delete(*reference_place(incarnation, reference)),
+        Put(row(*collect_place(incarnation, now), operation)),
     ]
 
 
-def referenced(new: NewVersion, now: float) -> list[Action]:
-    """
-    What a commit writes for the bytes of its version.
+def manifest_work(manifest: str, now: float, operation: str) -> Item:
+    """The collect row of a list of parts."""
+    return row(*collect_place(manifest, now), operation, kind=MANIFEST)
 
-    The one place for the rule that a commit adds a reference only to a live blob: one that
-    this commit makes (`rev` is empty), or one that the transaction finds live.
+
+def referenced(new: NewVersion | NewPart, now: float) -> list[Action]:
     """
+    What a commit writes for the bytes of its version or part.
+
+    The one place for the rule that a commit adds a reference only to what is live: a blob
+    that this commit makes (`rev` is empty), or a blob or list of parts that the transaction
+    finds live.
+    """
+    if isinstance(new, NewVersion) and new.manifest is not None:
+        named = Put(row(*reference_place(new.manifest, new.operation), new.operation))
+        return [Check(*manifest_place(new.manifest), StateIs(ManifestState.LIVE.value)), named]
     blob = new.blob
     if blob is None:
         return []
-    reference = reference_place(blob.incarnation, new.operation)
-    named = Put(row(*reference, new.operation))
+    named = Put(row(*reference_place(blob.incarnation, new.operation), new.operation))
     if blob.rev:
         live = StateIs(BlobState.LIVE.value)
         return [Check(*blob_place(blob.incarnation), live), named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
@@ -24,7 +25,22 @@ from godos.model.versions import (
 )
 
 ACTIVE, DELETING = "active", "deleting"  # states of a bucket
+MANIFEST = "m"  # the kind of a collect row that names a list of parts, and not a blob
 _NUMBERS = (int, float)  # whose zero says something; bool is not among them
+
+
+class ManifestState(StrEnum):
+    """
+    Of a list of parts, whose parts it owns once it is `live`.
+
+    A `draft` is being written; one that nobody completed becomes `void`, and a live one
+    without references `condemned`.
+    """
+
+    DRAFT = "draft"
+    LIVE = "live"
+    VOID = "void"
+    CONDEMNED = "condemned"
 
 
 class RowNotUnderstood(CatalogUnavailable):

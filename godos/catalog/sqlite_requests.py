@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from godos.catalog.items import ConditionFailed, IItemStore, TokenReused
@@ -23,7 +24,7 @@ log = Logger()
 
 
 async def answer(items: IItemStore, verb: str, arguments: Sequence[Any]) -> tuple[str, Any]:
-    """The outcome of a request and its value, ready for the wire.  Never fails."""
+    """The outcome of a request and its value, ready for the wire.  Fails only when cancelled."""
     try:
         return DONE, await _ask(items, verb, arguments)
     except ConditionFailed as refused:
@@ -35,6 +36,8 @@ async def answer(items: IItemStore, verb: str, arguments: Sequence[Any]) -> tupl
         return REUSED, str(error)
     except (ValueError, TypeError) as error:
         return WRONG, str(error)
+    except CancelledError:
+        raise
     except Exception as error:
         log.failure("answering {verb} for another process", verb=verb)
         return UNAVAILABLE, f"the catalog's owner failed: {error!r}"

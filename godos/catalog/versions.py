@@ -65,12 +65,16 @@ class Versions:
 
     async def latest(self, at: ObjectKey) -> ObjectVersion:
         """Fails: NoSuchKey, also when a delete marker is on top."""
+        return (await self.latest_head(at)).version
+
+    async def latest_head(self, at: ObjectKey) -> Head:
+        """Fails: NoSuchKey, also when a delete marker is on top."""
         head = await self.head(at)
         if head is None:
             raise NoSuchKey(f"there is no {at.key!r} in the bucket {at.bucket.name!r}")
         if head.version.is_delete_marker:
             raise NoSuchKey(f"{at.key!r} was deleted", head.version.version_id)
-        return head.version
+        return head
 
     async def version(self, at: ObjectKey, version_id: str) -> ObjectVersion:
         """Fails: NoSuchVersion."""

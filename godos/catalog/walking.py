@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
 from godos.catalog.items import IItemStore, Item
-from godos.catalog.places import head_partition
 from godos.catalog.together import together
-from godos.model.versions import Bucket
 
 LARGEST_PAGE = 1000  # rows asked for at once
 SMALLEST_PAGE = 16
@@ -126,7 +124,7 @@ class Entry:
 
 class Walk:
     """
-    The entries of a listing, merged from all shards.
+    The entries of a listing, merged from all partitions, whose sort keys are keys.
 
     `after` is where a later walk goes on behind all that this one has looked at, shown or
     not; `ended` tells that nothing is left.
@@ -135,7 +133,7 @@ class Walk:
     def __init__(
         self,
         items: IItemStore,
-        bucket: Bucket,
+        partitions: Sequence[str],
         range_: Range,
         shows: Callable[[Item], bool],
         limit: int,
@@ -143,10 +141,7 @@ class Walk:
         page = min(LARGEST_PAGE, limit + 1)
         if range_.delimiter:
             page = min(page, DELIMITED_PAGE)
-        self._shards = [
-            ShardRows(items, head_partition(bucket, shard), range_, page)
-            for shard in range(bucket.shards)
-        ]
+        self._shards = [ShardRows(items, partition, range_, page) for partition in partitions]
         self._range, self._shows = range_, shows
         self.after = ""
         self.ended = False

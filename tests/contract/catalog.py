@@ -41,6 +41,7 @@ from godos.model.versions import (
     NULL_VERSION,
     Attributes,
     Bucket,
+    Deleted,
     Listing,
     NewVersion,
     ObjectVersion,
@@ -413,10 +414,10 @@ class CatalogContract:
 
     @ensureDeferred
     async def test_deleting_with_a_condition(self, catalog: Catalog) -> None:
-        """`If-Match` deletes only the object with that ETag."""
+        """`If-Match` deletes only the object with that ETag; nothing there is no error."""
         bench = await self.bench(catalog)
-        with pytest.raises(NoSuchKey):
-            await catalog.delete(bench.bucket, "k", condition=if_match("1"))
+        for asked in (if_match("1"), if_match("*")):
+            assert await catalog.delete(bench.bucket, "k", condition=asked) == Deleted()
         await catalog.commit(bench.bucket, "k", upload("1"))
         with pytest.raises(PreconditionFailed):
             await catalog.delete(bench.bucket, "k", condition=if_match("2"))
@@ -586,14 +587,16 @@ class CatalogContract:
 
     @ensureDeferred
     async def test_deleting_an_old_version_with_a_condition(self, catalog: Catalog) -> None:
-        """A condition speaks of the latest version, also when an older one is removed."""
+        """A condition speaks of the version that is to be removed."""
         bench = await self.bench(catalog, ENABLED)
         old = await catalog.commit(bench.bucket, "k", upload("1"))
         await catalog.commit(bench.bucket, "k", upload("2"))
         with pytest.raises(PreconditionFailed):
-            await catalog.delete(bench.bucket, "k", old.version_id, if_match("1"))
-        gone = await catalog.delete(bench.bucket, "k", old.version_id, if_match("2"))
+            await catalog.delete(bench.bucket, "k", old.version_id, if_match("2"))
+        gone = await catalog.delete(bench.bucket, "k", old.version_id, if_match("1"))
         assert gone.removed is not None
+        again = await catalog.delete(bench.bucket, "k", old.version_id, if_match("1"))
+        assert again.removed is None
 
     # -- the null version --------------------------------------------------------------
     @ensureDeferred
@@ -828,7 +831,9 @@ class CatalogContract:
     @ensureDeferred
     async def test_wanting_repair(self, catalog: Catalog) -> None:
         """A blob waits once, and from the first time it was asked for."""
-        blobs = [new_id() for _ in range(4)]
+        bench = await self.bench(catalog)
+        made = [await catalog.commit(bench.bucket, f"k{n}", upload()) for n in range(4)]
+        blobs = [one.incarnation or "" for one in made]
         for reason in ("a block failed its check", "its node is gone"):
             for blob in blobs:
                 await catalog.want_repair(blob, reason)
@@ -837,6 +842,8 @@ class CatalogContract:
         assert [work.since for work in waiting] == sorted(work.since for work in waiting)
         assert {work.reason for work in waiting} == {"its node is gone"}
         assert len(await catalog.repairs(2)) == 2
+        await catalog.want_repair(new_id(), "a blob that was collected meanwhile")
+        assert {work.incarnation for work in await catalog.repairs()} == set(blobs)
 
     # -- collection ---------------------------------------------------------------------
     @ensureDeferred

@@ -29,6 +29,7 @@ from godos.model.errors import (
 from godos.model.versions import (
     NULL_VERSION,
     UNCONDITIONAL,
+    Deleted,
     ObjectVersion,
     Versioning,
     WriteCondition,
@@ -101,9 +102,12 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), condition=st.sampled_from(["none", "none", "same", "other"]))
     def delete(self, key: str, condition: str) -> None:
-        asked, refused = self._condition(key, condition)
+        asked, refused = self._condition_of_deletion(key, condition)
         if refused is not None:
             assert isinstance(end(self.catalog.delete(self.bucket, key, None, asked)), refused)
+            return
+        if condition != "none" and not self.model.get(key):
+            assert done(self.catalog.delete(self.bucket, key, None, asked)) == Deleted()
             return
         deleted = done(self.catalog.delete(self.bucket, key, None, asked))
         if self.bucket.versioning is Versioning.OFF:
@@ -229,6 +233,17 @@ class CatalogMachine(RuleBasedStateMachine):
         if latest is None:
             return if_match(etag), NoSuchKey
         return if_match(etag), PreconditionFailed if name == "other" else None
+
+    def _condition_of_deletion(
+        self, key: str, name: str
+    ) -> tuple[WriteCondition, type[GodosError] | None]:
+        """A delete marker is a version too here, whose ETag nothing matches but `*`."""
+        if name == "none":
+            return UNCONDITIONAL, None
+        top = self.model.get(key)
+        if name == "other" or not top:
+            return if_match("x"), PreconditionFailed if top else None
+        return if_match("*" if top[0].marker else top[0].etag), None
 
 
 def end(deferred: Deferred[Any]) -> Any:

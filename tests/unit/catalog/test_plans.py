@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
+from godos.catalog.conditions import check_condition
 from godos.catalog.items import Absent, Action, Put, RevIs, StateIs
 from godos.catalog.places import ObjectKey
 from godos.catalog.plans import (
-    check_condition,
     put_on_top,
     referenced,
     remove_head,
