@@ -342,8 +342,9 @@ class Catalog:
 
     @deferred
     async def removals(self, grace: float, limit: int = 100) -> Sequence[Removal]:
+        found = await self._collection.removals(grace, limit)
         await self._upload_ends.round()
-        return await self._collection.removals(grace, limit)
+        return found
 
     @deferred
     async def removed(self, removal: Removal) -> None:

@@ -22,6 +22,7 @@ APIS = "API"
 USERS = "USER"
 USER_KEYS, USER_NAMES, USER_EMAILS = "USER#key", "USER#name", "USER#email"  # who has which
 SPREAD = 16  # partitions over which collect and repair rows are spread
+DUE_SPREAD = 4  # and the rows that have uploads looked at, which are fewer
 MAX_SEQ = 2**64 - 1
 
 
@@ -141,7 +142,7 @@ def due_partition(number: int) -> str:
 
 def due_place(upload: str, when: float) -> Place:
     """Where it stands that an upload is to be looked at from `when` on."""
-    number = sha256(upload.encode()).digest()[0] % SPREAD
+    number = sha256(upload.encode()).digest()[0] % DUE_SPREAD
     return due_partition(number), _milliseconds(when) + upload.encode()
 
 

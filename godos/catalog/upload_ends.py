@@ -16,7 +16,7 @@ from godos.catalog.bulk import write_in_bulk
 from godos.catalog.items import Action, Delete, IItemStore, Item, Put, RevIs
 from godos.catalog.manifests import Manifests
 from godos.catalog.places import (
-    SPREAD,
+    DUE_SPREAD,
     due_partition,
     due_stop,
     part_key,
@@ -50,7 +50,7 @@ class UploadEnds:
     async def round(self) -> None:
         """Look at the uploads that are due; at those that are longest, if there are many."""
         stop = due_stop(self._clock.seconds())
-        for number in range(SPREAD):
+        for number in range(DUE_SPREAD):
             page = await self._items.query(due_partition(number), b"", stop, _AT_ONCE)
             for work in page.items:
                 await self._look(work)
