@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 
 from godos.deferreds import InThread, deferred
 from godos.model.blobs import RAW, Blob
-from godos.model.errors import BytesNotFound, FragmentDamaged
+from godos.model.errors import BytesNotFound, FragmentDamaged, GodosError
 from godos.model.fragments import CHUNK
 from godos.model.multipart import Part
 from godos.objects.sources import BlobRead, Sources
 from godos.transfer.encryption import AES256GCM, BLOCK, INLINE, BlockRange, Opener, sealed_size
+
+_log = Logger()
 
 
 class Stream(Protocol):
@@ -234,9 +237,12 @@ async def _dropped(ahead: Deferred[tuple[Stream, bytes]]) -> None:
     ahead.cancel()
     try:
         stream, _ = await ahead
-    except Exception:  # cancelled, or it could not be read: nobody wants it anyway
-        return
-    await stream.close()
+    except (CancelledError, GodosError):
+        return  # it had not begun yet, or cannot be read: nobody is waiting to know
+    except Exception:
+        _log.failure("a part that was begun in advance failed")
+    else:
+        await stream.close()
 
 
 def _slices(parts: Sequence[Part], start: int, stop: int) -> list[tuple[Part, int, int]]:

@@ -51,7 +51,7 @@ def read_kms_keys(path: Path) -> NamedKeys:
     if unknown:
         raise SettingError(f"{option} has {unknown[0]!r}; it may have 'default' and [keys] only")
     default = document.get("default", next(iter(keys)) if len(keys) == 1 else None)
-    if default not in keys:
+    if not isinstance(default, str) or default not in keys:
         raise SettingError(f'{option} must say which key is the default: default = "NAME"')
     return NamedKeys(
         {name: _named(f"{option}: {name!r}", value) for name, value in keys.items()}, default
