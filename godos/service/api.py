@@ -17,11 +17,11 @@ from godos.deferreds import WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress
 from godos.model.members import ApiServer
 from godos.model.names import new_id
-from godos.service import common
+from godos.service import common, s3_settings
 from godos.service.access_log import access_log
 from godos.service.addresses import advertised
 from godos.service.announce import welcome_api
-from godos.service.binding import Binding, bind_guarded
+from godos.service.binding import Binding, bind_clients
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
 from godos.service.guests import guests
@@ -31,14 +31,15 @@ from godos.service.listening import Listener
 from godos.service.middleware import Middleware
 from godos.service.options import DaemonOptions
 from godos.service.pools import pools_step
+from godos.service.s3_settings import S3Settings
 from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.talk import Talk
 from godos.service.tls import server_tls
 from godos.service.values import SqliteState, State
-from godos.web.access import Authorise
 from godos.web.exchange import IExchange
 from godos.web.listening import listen
+from godos.web.s3.either_authentication import Guard
 from godos.web.streaming import StreamingSite
 
 DIGESTS = 2  # threads
@@ -49,7 +50,8 @@ class ApiSettings:
     """What the person who starts it decided.  None: the default depends on the cluster."""
 
     binding: Binding
-    guests: Authorise
+    guard: Guard | None
+    s3: S3Settings
     advertise: str | None
     state: State
     queue: SqsAddress | None
@@ -77,6 +79,7 @@ class Options(DaemonOptions):
         common.DPS,
         common.POLICY,
         common.ALLOW_ANONYMOUS,
+        *s3_settings.SETTINGS,
         common.TLS_CERT,
         common.TLS_KEY,
         common.LOG_LEVEL,
@@ -85,13 +88,14 @@ class Options(DaemonOptions):
 
     def record(self) -> ApiSettings:
         return ApiSettings(
-            binding=bind_guarded(self.chosen, self["allow-anonymous"]),
-            guests=guests(self["allow-anonymous"], self["address"], self["advertise"]),
+            binding=bind_clients(self.chosen, self["allow-anonymous"], bool(self["credentials"])),
+            guard=guests(self["allow-anonymous"], self["address"], self["advertise"]),
             advertise=self["advertise"],
             state=self["state"],
             queue=self["queue"],
             dps=self["dps"],
             policy=self["policy"],
+            s3=s3_settings.s3_settings(self),
             tls=server_tls(self["tls-cert"], self["tls-key"]),
             log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],
@@ -138,7 +142,8 @@ class ApiServerDaemon:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
-                authorise=settings.guests,
+                guard=settings.guard,
+                s3=settings.s3,
                 relocate=self._given.relocate,
             ),
         )

@@ -73,6 +73,25 @@ def bind_guarded(
     return Binding(interfaces[0], port)
 
 
+def bind_clients(
+    chosen: Mapping[str, Chosen],
+    allow_anonymous: bool,
+    signed: bool,
+    resolve: Resolve = addresses_of,
+) -> Binding:
+    """
+    Where a server for clients listens: with credentials where it is told, by default on
+    loopback; without them, see `bind_guarded`.
+
+    Args:
+        signed: requests must be signed.
+
+    Raises:
+        SettingError: see `bind_guarded`; or the host is unknown.
+    """
+    return bind_guarded(chosen, allow_anonymous or signed, resolve)
+
+
 def bind_open(chosen: Mapping[str, Chosen], resolve: Resolve = addresses_of) -> Binding:
     """
     Where a server listens whose callers prove who they are: everywhere unless told otherwise.

@@ -17,10 +17,10 @@ from godos.cluster.ways import DirectWay
 from godos.deferreds import WorkerPool
 from godos.model.members import Node
 from godos.protocol.answering import HeldBy
-from godos.service import common
+from godos.service import common, s3_settings
 from godos.service.access_log import access_log
 from godos.service.announce import welcome_embedded
-from godos.service.binding import Binding, bind_guarded
+from godos.service.binding import Binding, bind_clients
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
 from godos.service.guests import guests
@@ -30,12 +30,13 @@ from godos.service.lifecycle import Step
 from godos.service.listening import Listener
 from godos.service.options import DaemonOptions
 from godos.service.pools import pools_step
+from godos.service.s3_settings import S3Settings
 from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.tls import server_tls
 from godos.service.values import SqliteState
-from godos.web.access import Authorise
 from godos.web.listening import listen
+from godos.web.s3.either_authentication import Guard
 from godos.web.streaming import StreamingSite
 
 CATALOG = "catalog.sqlite"  # in the first storage folder
@@ -47,7 +48,8 @@ class EmbeddedSettings:
     """What the person who starts it decided.  `policy` None: the cluster's."""
 
     binding: Binding
-    guests: Authorise
+    guard: Guard | None
+    s3: S3Settings
     storage: Sequence[Path]
     policy: str | None
     tls: CertificateOptions | None
@@ -69,6 +71,7 @@ class Options(DaemonOptions):
         common.storage("godos-data"),
         common.POLICY,
         common.ALLOW_ANONYMOUS,
+        *s3_settings.SETTINGS,
         common.TLS_CERT,
         common.TLS_KEY,
         common.LOG_LEVEL,
@@ -77,10 +80,11 @@ class Options(DaemonOptions):
 
     def record(self) -> EmbeddedSettings:
         return EmbeddedSettings(
-            binding=bind_guarded(self.chosen, self["allow-anonymous"]),
-            guests=guests(self["allow-anonymous"], self["address"]),
+            binding=bind_clients(self.chosen, self["allow-anonymous"], bool(self["credentials"])),
+            guard=guests(self["allow-anonymous"], self["address"]),
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
+            s3=s3_settings.s3_settings(self),
             tls=server_tls(self["tls-cert"], self["tls-key"]),
             log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],
@@ -124,7 +128,8 @@ class EmbeddedServer:
                 way=self._way,
                 digests=self._digests,
                 policy=settings.policy,
-                authorise=settings.guests,
+                guard=settings.guard,
+                s3=settings.s3,
             ),
         )
         self._listener = Listener(

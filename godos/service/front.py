@@ -18,19 +18,21 @@ from godos.model.errors import GodosError, Unavailable
 from godos.model.members import Cluster, Node
 from godos.model.names import new_id
 from godos.objects.collection import Collector
-from godos.objects.get import Getter
+from godos.objects.credentials import FileCredentials
+from godos.objects.keys import Keys
+from godos.objects.lifecycle import Lifecycle
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
-from godos.objects.put import Putter
 from godos.objects.sources import Sources
 from godos.service.lifecycle import Step, service_step
+from godos.service.s3 import s3_front
+from godos.service.s3_settings import S3Settings
 from godos.service.talk import LOCATED
-from godos.web.access import Authorise
 from godos.web.admin import Admin
 from godos.web.channel_exchange import Verbs
 from godos.web.counters import AccessLog, Counters
 from godos.web.exchange import IExchange
-from godos.web.objects import ObjectVerbs
+from godos.web.s3.either_authentication import Guard
 from godos.web.streaming import StreamingSite
 from godos.web.target import is_verb
 
@@ -46,7 +48,8 @@ class Surroundings:
         way: makes the `IWay` that locate goes.
         digests: where bodies are hashed.
         policy: of new objects; None follows the cluster's.
-        authorise: who may do what.
+        guard: looks at requests while there are no users; None lets everybody in.
+        s3: what was decided of the S3 API.
         relocate: see `Members`.
     """
 
@@ -57,7 +60,8 @@ class Surroundings:
     way: Callable[[Members], Deferred[Any]]
     digests: InThread
     policy: str | None
-    authorise: Authorise
+    guard: Guard | None
+    s3: S3Settings
     relocate: Callable[[Node], Node] = lambda node: node
 
 
@@ -87,6 +91,7 @@ class Front:
             service_step("meeting the other servers", self._meet),
             service_step("preparing to locate", self._locate),
             service_step("collecting what nobody needs", self._collect),
+            service_step("expiring objects by their rules", self._expire),
             Step("putting the use cases together", self._assemble, lambda: succeed(None)),
             finishing_step(self._background),
         ]
@@ -115,14 +120,19 @@ class Front:
         catalog = self._around.catalog()
         return succeed(Collector(catalog, self.members, self._reactor, new_id()))
 
+    def _expire(self) -> Deferred[IService]:
+        catalog, day = self._around.catalog(), self._around.s3.lifecycle_day
+        return succeed(Lifecycle(catalog, self._reactor, new_id(), day))
+
     def _assemble(self) -> Deferred[None]:
         catalog, reactor, members = self._around.catalog(), self._reactor, self.members
         self._placer = Placer(members, reactor, self._policy)
         sources = Sources(catalog, members, self.locator, reactor, self._background)
-        putter = Putter(
-            catalog, self._placer, self._around.digests, reactor.seconds, self._background
+        s3 = self._around.s3
+        keys = Keys(s3.master_key, s3.kms_keys)
+        self.objects = Objects.over(
+            catalog, self._placer, sources, keys, self._around.digests, reactor.seconds
         )
-        self.objects = Objects(catalog, putter, Getter(catalog, sources), self.locator)
         return succeed(None)
 
     def _policy(self) -> str:
@@ -149,22 +159,37 @@ class Front:
         Args:
             located: answers requests for `LOCATED`, where other servers hand replies over.
         """
-        counters, reactor = Counters(), self._reactor
-        authorise = self._around.authorise
-        verbs = ObjectVerbs(self.objects, authorise, reactor, reactor.seconds, counters, access_log)
-        admin = Admin(self.objects, authorise, verbs.serve, self.unready, counters, reactor)
-        serve = verbs.serve if located is None else _either(located, verbs.serve)
-        is_ours = is_verb if located is None else _is_verb
+        counters, reactor, around = Counters(), self._reactor, self._around
+        s3 = s3_front(
+            reactor,
+            self.objects,
+            FileCredentials(around.s3.users),
+            around.s3,
+            around.guard,
+            around.digests,
+            counters,
+            access_log,
+            reactor.seconds,
+        )
+        verbs = s3.serving.serve
+        admin = Admin(self.objects, s3.pipeline.admit, verbs, self.unready, counters, reactor)
+        serve = verbs if located is None else _either(located, verbs)
+
+        def is_ours(exchange: IExchange) -> bool:
+            """Whether the request is of S3 (or the hand-over's), and not an admin resource."""
+            target = exchange.target
+            return (
+                is_verb(target, exchange.method)
+                or bool(s3.hosts.of(exchange).bucket)
+                or (located is not None and target == _LOCATED and exchange.method == b"POST")
+            )
+
         site = StreamingSite(serve, admin.app.resource(), is_ours, reactor)
         site.noisy = False  # we tell ourselves where we listen
         return site
 
 
 _LOCATED = LOCATED.encode("ascii")
-
-
-def _is_verb(target: bytes, method: bytes) -> bool:
-    return is_verb(target, method) or (target == _LOCATED and method == b"POST")
 
 
 def _either(located: Verbs, others: Verbs) -> Verbs:

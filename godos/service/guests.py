@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 
 from godos.service.values import Address, address
-from godos.web.access import Authorise, allow_anyone
 from godos.web.own_machine import OwnMachine
+from godos.web.s3.either_authentication import Guard
 
 
 def guests(
@@ -15,15 +15,15 @@ def guests(
     listens: Address | None,
     advertised: str | None = None,
     machine_name: Callable[[], str] = socket.gethostname,
-) -> Authorise:
+) -> Guard | None:
     """
-    Everybody when that was asked for; else this machine, to which the port is bound.
+    Everybody (None) when that was asked for; else this machine, to which the port is bound.
 
     Args:
         listens: what `--address` says; a name in it is one that people may use.
         advertised: the same for `--advertise`.
     """
     if allow_anonymous:
-        return allow_anyone
+        return None
     hosts = [where.host for where in (listens, advertised and address(advertised)) if where]
     return OwnMachine([machine_name(), *(host for host in hosts if host)])

@@ -9,9 +9,10 @@ from typing import Any
 from attrs import frozen
 
 from godos.model.users import User
+from godos.objects.keys import KeyRing, NamedKeys
 from godos.service import values
 from godos.service.credentials import read_credentials
-from godos.service.master_key import KmsKeys, MasterKey, read_kms_keys, read_master_key
+from godos.service.master_key import read_kms_keys, read_master_key
 from godos.service.settings import Setting
 
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -84,8 +85,8 @@ class S3Settings:
     region: str
     domains: Sequence[str]
     website_domains: Sequence[str]
-    master_key: MasterKey | None
-    kms_keys: KmsKeys | None
+    master_key: KeyRing | None
+    kms_keys: NamedKeys | None
     lifecycle_day: float  # seconds
 
 

@@ -68,9 +68,12 @@ class DataServer:
         self._verbs = FragmentVerbs(stores, self.uploads, background)
 
     # -- the short way -----------------------------------------------------------------------------
-    def is_verb(self, target: bytes, method: bytes) -> bool:
+    def is_verb(self, exchange: IExchange) -> bool:
         """Whether `verbs` takes a request, for `StreamingSite`."""
-        return method in _SHORT_METHODS and _SHORT_TARGET.fullmatch(target) is not None
+        return (
+            exchange.method in _SHORT_METHODS
+            and _SHORT_TARGET.fullmatch(exchange.target) is not None
+        )
 
     def verbs(self, exchange: IExchange) -> Deferred[None]:
         """

@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
-from twisted.internet.defer import Deferred, fail, succeed
-
 from godos.model.errors import AccessDenied
-from godos.web.access import ANONYMOUS, Action, Principal
 from godos.web.exchange import IExchange
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]@/?#\s]+)(?::[0-9]*)?")
@@ -25,7 +22,7 @@ _REMEMBERED = 256  # Host headers
 
 class OwnMachine:
     """
-    The `Authorise` of a server that only its own machine can connect to.
+    The guard of a server without credentials that only its own machine can connect to.
 
     Args:
         names: of the machine, beside `localhost`.
@@ -35,21 +32,7 @@ class OwnMachine:
         self._names = frozenset(name.lower() for name in ("localhost", *names))
         self._is_ours = lru_cache(_REMEMBERED)(self._read_host)
 
-    def __call__(
-        self,
-        exchange: IExchange,
-        action: Action,  # noqa: ARG002
-        bucket: str,  # noqa: ARG002
-        key: str,  # noqa: ARG002
-    ) -> Deferred[Principal]:
-        """See `Authorise`."""
-        try:
-            self.admit(exchange)
-        except AccessDenied as error:
-            return fail(error)
-        return succeed(ANONYMOUS)
-
-    def admit(self, exchange: IExchange) -> None:
+    def __call__(self, exchange: IExchange) -> None:
         """
         Refuse what a page of somebody else's may have made a browser send.
 

@@ -19,7 +19,7 @@ from twisted.web.server import Site
 from godos.model.errors import GodosError
 from godos.web.channel_exchange import Verbs
 from godos.web.errors import INTERNAL, answer_of, error_body, error_headers, message_of, sentences
-from godos.web.exchange import Headers
+from godos.web.exchange import Headers, IExchange
 from godos.web.framing import Refusal
 from godos.web.heads import Heads
 from godos.web.streaming_channel import StreamingChannel
@@ -28,7 +28,7 @@ from godos.web.twisted_request import exchange_of
 __all__ = ["StreamingSite", "exchange_of"]
 
 PATIENCE = 120.0  # seconds; a client that pauses for a minute is no reason to hang up
-IsVerb = Callable[[bytes, bytes], bool]
+IsVerb = Callable[[IExchange], bool]
 
 
 class StreamingSite(Site):
@@ -38,7 +38,7 @@ class StreamingSite(Site):
     Args:
         verbs: answers an exchange; its Deferred is cancelled when the client leaves.
         resource: the root for all other requests; None lets `verbs` have all.
-        is_verb: tells from the raw target and the method.
+        is_verb: tells from the request and its headers.
         patience: seconds that a client may take for its headers, to send more of a body
             that is wanted, to take more of an answer, or between two requests.
         max_header: bytes of request line and headers.

@@ -106,7 +106,7 @@ class StreamingChannel(PatientChannel):
     def start(self, exchange: ChannelExchange) -> None:
         """Run the request, as a verb or as a twisted.web request."""
         site = self.site
-        if site.resource is None or site.is_verb(exchange.target, exchange.method):
+        if site.resource is None or site.is_verb(exchange):
             exchange.run(site.verbs)
             return
         request = StreamingRequest(self, exchange)

@@ -17,7 +17,7 @@ from godos.web.exchange import IExchange
 from godos.web.target import Target
 
 if TYPE_CHECKING:
-    from godos.web.s3.authentication import Caller
+    from godos.web.s3.callers import Caller
 
 Request = Mapping[str, Any]  # members of S3's description -> values
 Result = Mapping[str, Any] | Answer | None

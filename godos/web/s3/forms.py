@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from attrs import frozen
-
 from godos.model.bodies import IBody
 from godos.model.names import object_key
-from godos.model.users import Principal
 from godos.web.answers import Answer
 from godos.web.bounded import BoundedBody
 from godos.web.errors import InvalidArgument, xml_element
 from godos.web.exchange import Headers, IExchange
-from godos.web.s3.authentication import Caller
 from godos.web.s3.call import Result
+from godos.web.s3.callers import Caller, Poster
 from godos.web.s3.description import operations
 from godos.web.s3.form_reader import Form, FormReader, boundary_of
 from godos.web.s3.performing import Performer
@@ -51,20 +48,12 @@ _OF_SIGNATURE = frozenset(
 )
 
 
-@frozen
-class Admitted:
-    """Who sends a form, and how many bytes its file may have."""
-
-    principal: Principal
-    least: int = 0
-    most: int = MAX_SINGLE_PUT
-    signature_version: str = ""
-
-
 class IFormAuthentication(Protocol):
     """Tells who a form comes from."""
 
-    async def admit(self, exchange: IExchange, bucket: str, fields: Mapping[str, str]) -> Admitted:
+    async def authenticate_form(
+        self, exchange: IExchange, fields: Mapping[str, str], bucket: str
+    ) -> Poster:
         """
         Args:
             fields: by lower-case name, with `key` as it will be used.
@@ -99,10 +88,11 @@ class Forms:
         form = await FormReader(boundary).open(exchange.body)
         key = _key(form)
         fields = {**form.fields, "key": key, "bucket": target.bucket}
-        admitted = await self._authentication.admit(exchange, target.bucket, fields)
-        course.user = admitted.principal.name
-        body = BoundedBody(form.file, min(admitted.most, MAX_SINGLE_PUT), admitted.least)
-        caller = Caller(admitted.principal, body, signature_version=admitted.signature_version)
+        poster = await self._authentication.authenticate_form(exchange, fields, target.bucket)
+        course.user = poster.principal.name
+        most = MAX_SINGLE_PUT if poster.most is None else min(poster.most, MAX_SINGLE_PUT)
+        body = BoundedBody(form.file, most, poster.least or 0)
+        caller = Caller(poster.principal, body, signature_version=poster.signature_version)
         headers = _headers(form.fields)
         put = _Put(exchange, headers, body)
         filled = Target(target.bucket, key, target.query)

@@ -9,11 +9,11 @@ from typing import Any
 from godos.web.access import Action
 from godos.web.errors import UnsupportedFeature
 from godos.web.exchange import IExchange
-from godos.web.s3.authentication import Caller
 from godos.web.s3.authorisation import Authoriser, RequestContext
 from godos.web.s3.call import HOLDS_NOTHING_BACK, Call, Permit, Result, Route
+from godos.web.s3.callers import Caller
 from godos.web.s3.description import Operation
-from godos.web.s3.documents import read_document
+from godos.web.s3.documents import Documents
 from godos.web.target import Target
 
 
@@ -23,9 +23,15 @@ class Performer:
         routes: the operations that are served, by name.
     """
 
-    def __init__(self, authoriser: Authoriser, routes: Mapping[str, Route]) -> None:
+    def __init__(
+        self,
+        authoriser: Authoriser,
+        routes: Mapping[str, Route],
+        documents: Documents,
+    ) -> None:
         self._authoriser = authoriser
         self._routes = routes
+        self._documents = documents
 
     async def perform(
         self,
@@ -55,7 +61,7 @@ class Performer:
         if action is not None:
             call.permit = await allow(action, target.bucket, target.key)
         if operation.has_xml_body:
-            request |= await read_document(operation, exchange, call.body)
+            request |= await self._documents.read(operation, exchange, caller)
         return await route.function(call, request)
 
     async def _allow(

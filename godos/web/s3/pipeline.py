@@ -17,8 +17,8 @@ from godos.web.answers import Answer, wants_json
 from godos.web.exchange import IExchange
 from godos.web.hosts import Hosts
 from godos.web.s3 import dispatch
-from godos.web.s3.authentication import Caller
 from godos.web.s3.authorisation import Authoriser, RequestContext
+from godos.web.s3.callers import Caller
 from godos.web.s3.cors import Cors
 from godos.web.s3.forms import Forms
 from godos.web.s3.performing import Performer
@@ -97,7 +97,7 @@ class Pipeline:
         operation = dispatch.find(exchange.method, target, exchange)
         course.operation = operation.name
         check_expectation(exchange)
-        request = operation.parse(target, [*exchange.headers(), *caller.hoisted])
+        request = operation.parse(target, exchange.headers())
         result = await parts.performer.perform(exchange, target, caller, operation, request)
         if isinstance(result, Answer):
             return result

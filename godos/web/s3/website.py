@@ -19,7 +19,7 @@ from godos.model.users import ANONYMOUS
 from godos.web.answers import Answer
 from godos.web.errors import S3Error, VerbNotAllowed, answer_of, message_of
 from godos.web.exchange import IExchange
-from godos.web.s3.authentication import Caller
+from godos.web.s3.callers import Caller
 from godos.web.s3.description import operations
 from godos.web.s3.performing import Performer
 from godos.web.target import Target, parse_target

@@ -1,0 +1,69 @@
+"""Bodies that are documents: collected, compared with what was announced, and read."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import Any
+
+from godos.deferreds import InThread
+from godos.model.errors import BadDigest, InvalidRequest
+from godos.transfer.checksums import ALGORITHMS, running
+from godos.web.digests import content_md5
+from godos.web.exchange import IExchange
+from godos.web.s3.callers import Caller
+from godos.web.s3.operation import Operation
+from godos.web.s3.operations.checksum_members import raw_digest
+
+INLINE = 16 << 10  # bytes of a document that is read in the reactor's thread
+
+
+class Documents:
+    """
+    Args:
+        in_thread: where long documents are read.
+    """
+
+    def __init__(self, in_thread: InThread) -> None:
+        self._in_thread = in_thread
+
+    async def read(
+        self, operation: Operation, exchange: IExchange, caller: Caller
+    ) -> dict[str, Any]:
+        """
+        The members that the body carries.
+
+        Raises:
+            EntityTooLarge, IncompleteBody, PayloadMismatch: as the body.
+            BadDigest, InvalidDigest: it is not what a header says.
+            InvalidRequest: nothing vouches for the body of an operation that asks for it.
+            S3Error: it is no such document.
+        """
+        pieces = await caller.body.collect(operation.body_limit)
+        raw = b"".join(pieces)
+        vouched = _verify(exchange, raw) or caller.sha256 is not None
+        if operation.requires_checksum and not vouched and caller.payload[:9] != "STREAMING":
+            raise InvalidRequest(
+                f"{operation.name} needs a header Content-MD5 or x-amz-checksum-… of its body"
+            )
+        if len(raw) <= INLINE:
+            return operation.read_body(raw)
+        document: dict[str, Any] = await self._in_thread(operation.read_body, raw)
+        return document
+
+
+def _verify(exchange: IExchange, raw: bytes) -> bool:
+    """Compare the body with all digests in headers; tells whether there was one."""
+    told = []
+    md5 = exchange.header(b"content-md5")
+    if md5 is not None:
+        told += list(content_md5(b"content-md5", md5))
+    for algorithm in ALGORITHMS:
+        value = exchange.header(b"x-amz-checksum-" + algorithm.encode())
+        if value is not None:
+            told.append((algorithm, raw_digest(algorithm, value.decode("latin-1"))))
+    for algorithm, expected in told:
+        found = running(algorithm)
+        found.update(raw)
+        if not compare_digest(found.digest(), expected):
+            raise BadDigest(f"the body has another {algorithm} digest than was announced")
+    return bool(told)
