@@ -166,7 +166,8 @@ class RequestFacts:
 
     def source_ip(self) -> Values:
         """The client's address; its port says nothing."""
-        return (self.context.exchange.peer.rpartition(":")[0].strip("[]"),)
+        peer: str = self.context.exchange.peer
+        return ((peer.rpartition(":")[0] or peer).strip("[]"),)
 
     def current_time(self) -> Values:
         """As ISO 8601."""

@@ -10,7 +10,7 @@ from godos.web.counters import Counters
 from godos.web.s3.acls import Acls
 from godos.web.s3.call import Route, Table
 from godos.web.s3.operations.access import OwnershipControls, Policies, PublicAccessBlocks
-from godos.web.s3.operations.access_lists import AccessLists, NewOwners
+from godos.web.s3.operations.access_lists import AccessLists
 from godos.web.s3.operations.buckets import Buckets
 from godos.web.s3.operations.copying import CopyOperations
 from godos.web.s3.operations.deleting import DeleteOperations
@@ -51,10 +51,10 @@ def routes(
     """
     acls = Acls(credentials)
     ownership, owners = Ownership(objects, acls), Owners(credentials)
-    new_owners = NewOwners(objects, acls)
+    lists = AccessLists(objects, acls)
     found: dict[str, Route] = {}
     for part in (
-        Buckets(objects, credentials, new_owners.of_new_bucket, region),
+        Buckets(objects, credentials, lists.of_new_bucket, region),
         BucketVersioning(objects),
         Listings(objects, credentials),
         ObjectOperations(objects, ownership, counters, now),
@@ -64,7 +64,7 @@ def routes(
         AttributeOperations(objects),
         TaggingOperations(objects),
         LockOperations(objects, now),
-        AccessLists(objects, acls),
+        lists,
         Policies(objects),
         PublicAccessBlocks(objects),
         OwnershipControls(objects),

@@ -1,4 +1,4 @@
-"""The operations on who may do what: policies, blocked public access, ownership, lists."""
+"""The operations on who may do what: policies, blocked public access, and ownership."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from godos.model.acl import acl_of
 from godos.model.errors import AccessDenied
 from godos.model.objects import IObjects
-from godos.model.users import ICredentials
 from godos.protocol.bucket_access import (
     ACL,
     BLOCK_MEMBERS,
@@ -25,9 +24,9 @@ from godos.protocol.policies_public import is_public
 from godos.protocol.policies_reading import MalformedPolicy, read_bucket_policy
 from godos.web.access import Action
 from godos.web.errors import S3Error
-from godos.web.s3.acls import Acls, ownership_named
+from godos.web.s3.acls import ownership_named
 from godos.web.s3.call import Call, Request, Result, Route, Table
-from godos.web.s3.operations.access_lists import AccessLists, effective_acl
+from godos.web.s3.operations.access_lists import effective_acl
 from godos.web.s3.operations.settings.documents import (
     Documents,
     absence,
@@ -184,13 +183,3 @@ def _ownership(rules: Any) -> Ownership:
     if name not in tuple(Ownership):
         raise malformed(f"ObjectOwnership is one of {', '.join(Ownership)}")
     return ownership_named(name)
-
-
-def access_table(objects: IObjects, credentials: ICredentials) -> Table:
-    """The routes of all operations on who may do what."""
-    return {
-        **Policies(objects).table(),
-        **PublicAccessBlocks(objects).table(),
-        **OwnershipControls(objects).table(),
-        **AccessLists(objects, Acls(credentials)).table(),
-    }

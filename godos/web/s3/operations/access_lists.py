@@ -79,6 +79,10 @@ class AccessLists:
             raise
         return None
 
+    async def of_new_bucket(self, call: Call, request: Request) -> Mapping[str, Any] | None:
+        """The document of the list of the bucket that a request makes."""
+        return await self._acls.of_new_bucket(request, call.principal.id)
+
     async def _bucket(self, call: Call) -> tuple[Bucket, Mapping[str, Any]]:
         name = call.target.bucket
         return await self._objects.bucket(name), await self._objects.settings(name)
@@ -99,21 +103,3 @@ def effective_acl(bucket: Bucket, settings: Mapping[str, Any]) -> Acl:
     if ownership_of(settings) is Ownership.ENFORCED:
         return private(bucket.owner)
     return acl_of(settings.get(ACL), bucket.owner)
-
-
-class NewOwners:
-    """Whose new things are, and the lists that they begin with."""
-
-    def __init__(self, objects: IObjects, acls: Acls) -> None:
-        self._objects = objects
-        self._acls = acls
-
-    async def of_upload(self, call: Call, request: Request) -> tuple[str, Mapping[str, Any] | None]:
-        """See `Acls.of_upload`; of an object that the request writes to its bucket."""
-        name = call.target.bucket
-        bucket, settings = await self._objects.bucket(name), await self._objects.settings(name)
-        return await self._acls.of_upload(request, call.principal, bucket, settings)
-
-    async def of_new_bucket(self, call: Call, request: Request) -> Mapping[str, Any] | None:
-        """See `Acls.of_new_bucket`; of the bucket that the request makes."""
-        return await self._acls.of_new_bucket(request, call.principal.id)
