@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from xml.sax.saxutils import escape
 
 from godos.catalog.items import ConditionFailed
 from godos.model import errors as model
 from godos.model.errors import GodosError, InvalidRequest
 from godos.web.s3.codes import STATUSES
+from godos.web.s3.xml_text import escape
 
 
 class InvalidURI(InvalidRequest):
@@ -155,7 +154,6 @@ ADVICE: Mapping[str, str] = {
 }
 
 _NOTHING: Mapping[str, str | int] = {}
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def answer_of(error: GodosError) -> tuple[int, str]:
@@ -180,7 +178,7 @@ def message_of(error: GodosError, code: str) -> str:
 
 def xml_element(name: str, text: str) -> str:
     """An XML element that holds text; what XML 1.0 cannot hold becomes U+FFFD."""
-    return f"<{name}>{escape(_UNPRINTABLE.sub(chr(0xFFFD), text), {chr(13): '&#13;'})}</{name}>"
+    return f"<{name}>{escape(text)}</{name}>"
 
 
 def error_fields(error: GodosError) -> Mapping[str, str | int]:

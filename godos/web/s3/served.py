@@ -15,6 +15,7 @@ SERVED = frozenset(
     DeleteBucketLifecycle
     DeleteBucketOwnershipControls
     DeleteBucketPolicy
+    DeleteBucketReplication
     DeleteBucketTagging
     DeleteBucketWebsite
     DeleteObject
@@ -53,6 +54,7 @@ SERVED = frozenset(
     ListObjects
     ListObjectsV2
     ListParts
+    PutBucketAccelerateConfiguration
     PutBucketAcl
     PutBucketCors
     PutBucketEncryption

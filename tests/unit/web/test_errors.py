@@ -98,6 +98,7 @@ def test_an_object_is_only_missing_when_the_catalog_says_so() -> None:
         model.NoSuchKey,
         model.NoSuchBucket,
         model.NoSuchVersion,
+        model.NoSuchUpload,
         NoSuchResource,  # of the admin side
     }
 
