@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any, cast
 
 from godos.web.s3.description import operations, service
 from godos.web.s3.operation import Level
+from godos.web.s3.routes import routes
 from godos.web.s3.served import SERVED
 from tests.unit.web.s3.pins import PINS, pins
 
@@ -26,6 +28,12 @@ def test_everything_that_is_served_is_described() -> None:
     """No name is misspelt, and no operation is the outdated form of another."""
     assert set(operations()) == SERVED
     assert not [name for name in SERVED if service().operation_model(name).deprecated]
+
+
+def test_everything_that_is_served_is_done() -> None:
+    """Each operation that a request may mean has a function, and each function is reached."""
+    nothing = cast(Any, None)  # what the functions work with, and nobody calls one here
+    assert set(routes(nothing, nothing, nothing, nothing, "us-east-1")) == SERVED
 
 
 def test_an_operation() -> None:
