@@ -28,8 +28,9 @@ class Announced:
     def kept(self) -> frozenset[str]:
         """The checksums that stay with the object: what the client named, else S3's default."""
         request = self.request
-        named = {*request.checksums, request.checksum} - {""}
-        return frozenset(named or {DEFAULT})
+        if not request.checksums:
+            return frozenset((request.checksum or DEFAULT,))
+        return frozenset((*request.checksums, request.checksum or next(iter(request.checksums))))
 
     @property
     def computed(self) -> frozenset[str]:

@@ -46,12 +46,17 @@ class KeyRing:
     """
 
     keys: tuple[bytes, ...] = field(repr=False)
+    _by_fingerprint: Mapping[str, bytes] = field(init=False, repr=False, eq=False)
+
+    @_by_fingerprint.default
+    def _fingerprints(self) -> Mapping[str, bytes]:
+        return {fingerprint(key): key for key in self.keys}
 
     def wrap(self, secret: bytes, bound: Mapping[str, str]) -> dict[str, str]:
         """How to get `secret` again, given the same `bound`."""
-        salt, key = os.urandom(_SALT), self.keys[0]
+        salt, (by, key) = os.urandom(_SALT), next(iter(self._by_fingerprint.items()))
         wrapped = aes_key_wrap(_derived(key, salt, "wrap", bound), secret)
-        return {"by": fingerprint(key), "salt": _text(salt), "wrapped": _text(wrapped)}
+        return {"by": by, "salt": _text(salt), "wrapped": _text(wrapped)}
 
     def unwrap(self, descriptor: Mapping[str, Any], bound: Mapping[str, str]) -> bytes:
         """
@@ -60,7 +65,7 @@ class KeyRing:
                 that is bound to it was changed.
         """
         by = descriptor["by"]
-        key = next((key for key in self.keys if fingerprint(key) == by), None)
+        key = self._by_fingerprint.get(by)
         if key is None:
             raise NoSuchEncryptionKey(
                 f"the object's key was wrapped with the server's key {by}, which the server "

@@ -89,7 +89,6 @@ class Storer:
         self._digest_thread = digest_thread
         self._background = background
 
-    @deferred
     async def store(
         self,
         body: IBody,
@@ -166,6 +165,7 @@ class _Upload(Generic[T]):
             self._sealing = Sealing(data_key.secret, plan.incarnation, in_thread)
         self._announced = Announced(request, frozenset(needed))
         self._digests = Digests(in_thread, self._announced.computed)
+        self._checksums: Mapping[str, str] = {}  # once the body has passed
         self._fan: FanOut | None = None
         self._passing = False  # bytes are on their way to the nodes, or to find them
         self._uploads: list[Any] = []  # every IFragmentUpload that was begun
@@ -179,7 +179,7 @@ class _Upload(Generic[T]):
     async def small(self, pieces: list[bytes]) -> T:
         """Store a body of at most `small_size` bytes."""
         await self._digests.update(pieces)
-        self._announced.check(self._digests)
+        self._check_digests()
         stored: Pieces = pieces
         if self._sealing is not None:
             stored = [*await self._sealing.update(pieces), *self._sealing.finish()]
@@ -216,7 +216,7 @@ class _Upload(Generic[T]):
             if self._fan is None and not self._passing:
                 return await self.small(batches.take_rest())
             await batches.flush()
-            self._announced.check(self._digests)
+            self._check_digests()
         except BaseException:
             self._background.run("aborting an upload", self._abandon(batches))
             raise
@@ -285,6 +285,10 @@ class _Upload(Generic[T]):
             self._background.run("aborting an upload", upload.abort())
 
     # -- the end of both -------------------------------------------------------------------
+    def _check_digests(self) -> None:
+        self._announced.check(self._digests)
+        self._checksums = self._announced.checksums(self._digests)
+
     @property
     def _etag(self) -> str:
         return self._opaque_etag or self._digests.md5.hex()
@@ -302,7 +306,7 @@ class _Upload(Generic[T]):
         """What makes the header of each target's fragment: all are whole copies."""
         size, sha256 = self._kept.size, self._kept.sha256.hex()
         policy, codec = str(self._plan.policy), self._codec
-        origin = self._origin(self._etag, self._announced.checksums(self._digests))
+        origin = self._origin(self._etag, self._checksums)
         if self._data_key is not None:
             origin = sealed_origin(self._data_key, self._plan.incarnation, origin)
 
@@ -325,7 +329,7 @@ class _Upload(Generic[T]):
             self._blob(targets) if targets else None,
             self._digests.size,
             self._etag,
-            self._announced.checksums(self._digests),
+            self._checksums,
         )
         try:
             return await self._commit(stored)
