@@ -19,6 +19,7 @@ from godos.web.errors import InvalidArgument, S3Error, UnsupportedFeature
 from godos.web.exchange import IExchange
 from godos.web.s3.call import Request
 
+CUSTOMER_MEMBERS = ("SSECustomerAlgorithm", "SSECustomerKeyMD5")  # of answers
 KEY_LENGTH = 32  # bytes of a customer's key
 _AES256 = "AES256"
 _NOT_ASKED: Mapping[str, Any] = {}
@@ -136,10 +137,7 @@ def encryption_members(descriptor: Mapping[str, Any] | None) -> Mapping[str, Any
         return _NOT_ASKED
     match descriptor["cipher"]:
         case Cipher.CUSTOMER:
-            return {
-                "SSECustomerAlgorithm": _AES256,
-                "SSECustomerKeyMD5": descriptor["key_md5"],
-            }
+            return dict(zip(CUSTOMER_MEMBERS, (_AES256, descriptor["key_md5"]), strict=True))
         case Cipher.KMS:
             told = {"ServerSideEncryption": Cipher.KMS.value, "SSEKMSKeyId": descriptor["key_id"]}
             return {**told, "BucketKeyEnabled": True} if descriptor.get("bucket_key") else told

@@ -26,6 +26,7 @@ from godos.web.s3.operations.checksum_members import (
 from godos.web.s3.operations.conditions import write_condition
 from godos.web.s3.operations.copying import copied_version_members, copy_source, not_copied
 from godos.web.s3.operations.encryption_members import (
+    CUSTOMER_MEMBERS,
     customer_key,
     encryption_members,
     encryption_of,
@@ -184,12 +185,11 @@ class UploadOperations:
         version = await self._objects.complete_upload(
             target.bucket, target.key, request["UploadId"], wanted
         )
-        return {
-            "Location": _location(call.exchange),
-            "Bucket": target.bucket,
-            "Key": target.key,
-            **written(version),
-        }
+        told = written(version)
+        for member in CUSTOMER_MEMBERS:  # this answer alone has them not
+            told.pop(member, None)
+        told["Location"] = _location(call.exchange)
+        return {**told, "Bucket": target.bucket, "Key": target.key}
 
     async def abort(self, call: Call, request: Request) -> Result:
         """Give an upload up; its parts are removed."""
