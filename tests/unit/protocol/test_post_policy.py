@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -178,16 +179,12 @@ CONDITION = (
 )
 def test_nothing_but_errors_of_ours(document: Any) -> None:
     """Whatever a policy says, it is read or refused."""
-    try:
+    with suppress(GodosError):
         post_policy.check(post_policy.read(encoded(document)), FIELDS, "holiday", NOW)
-    except GodosError:
-        pass
 
 
 @given(st.text(max_size=40) | st.binary(max_size=40).map(lambda raw: b64encode(raw).decode()))
 def test_no_text_is_a_fault(text: str) -> None:
     """Whatever is sent as a policy is refused as one."""
-    try:
+    with suppress(GodosError):
         post_policy.read(text)
-    except GodosError:
-        pass

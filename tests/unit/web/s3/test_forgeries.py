@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from attrs import evolve
@@ -74,6 +75,12 @@ def twice(name: str) -> Change:
     return lambda request: evolve(request, target=f"{request.target}&{name}=x")
 
 
+def a_minute_later(request: Signed) -> Signed:
+    time = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+    later = time + timedelta(minutes=1 if time.strftime("%H%M") != "2359" else -1)
+    return request.with_header("X-Amz-Date", later.strftime("%Y%m%dT%H%M%SZ"))
+
+
 def original(sign: Sign) -> Signed:
     return signed(
         sign,
@@ -124,7 +131,8 @@ V4_HEADER: dict[str, tuple[Change, str]] = {
     "no metadata": (header("x-amz-meta-a", None), MISMATCH),
     "another type": (header("Content-Type", "text/html"), MISMATCH),
     "another time": (in_header("X-Amz-Date", "..Z$", "99Z"), "AccessDenied"),
-    "a time a second later": (
+    "a time a minute later": (a_minute_later, MISMATCH),
+    "another day": (
         lambda request: request.with_header("X-Amz-Date", "20200101T000000Z"),
         "AuthorizationHeaderMalformed",
     ),
