@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, TimeoutError
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, TimeoutError
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -123,7 +123,7 @@ class ItemsConnection(Protocol):
         elif not self._stopping:
             match message:
                 case [int(number), str(verb), *arguments]:
-                    self._answer(number, verb, arguments)
+                    self._answer(number, verb, arguments).addErrback(self._given_up)
                 case _:
                     raise BadFrame("not a request")
 
@@ -131,10 +131,18 @@ class ItemsConnection(Protocol):
     async def _answer(self, number: int, verb: str, arguments: list[Any]) -> None:
         with self._running:
             self._counted(+1)
-            outcome = await answer(self._items, verb, arguments)
-            self._counted(-1)
+            try:
+                outcome = await answer(self._items, verb, arguments)
+            finally:
+                self._counted(-1)
             if self.connected:
                 self.transport.write(_framed(number, outcome))
+
+    def _given_up(self, failure: Failure) -> None:
+        """What was asked was cancelled here; who hangs on is told so by hanging up."""
+        failure.trap(CancelledError)
+        if self.connected:
+            self.transport.abortConnection()
 
     def _counted(self, step: int) -> None:
         self._count += step

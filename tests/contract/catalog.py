@@ -78,9 +78,9 @@ def upload(etag: str = "e", layout: tuple[Placed, ...] = BOTH, **more: Any) -> N
     return NewVersion(new_id(), etag, 5, 1_700_000_000.5, blob, **more)
 
 
-def empty(etag: str = "nothing") -> NewVersion:
+def empty(etag: str = "nothing", **more: Any) -> NewVersion:
     """A new object of 0 bytes."""
-    return NewVersion(new_id(), etag, 0, 1_700_000_000.5, None)
+    return NewVersion(new_id(), etag, 0, 1_700_000_000.5, None, **more)
 
 
 def node(name: str = "node-a", **more: Any) -> Node:
@@ -162,8 +162,8 @@ class Bench:
         return evolve(self, bucket=bucket)
 
 
-class CatalogContract:
-    """See the module."""
+class CatalogBench:
+    """How the contracts come to their catalogs."""
 
     settle = 0.0  # seconds that a bucket's change waits: as long on DynamoDB, only shorter
     serves_many_at_once = True
@@ -187,6 +187,16 @@ class CatalogContract:
         bucket = await catalog.create_bucket("photos", "ann")
         bench = Bench(catalog, bucket)
         return bench if versioning is Versioning.OFF else await bench.versioned(versioning)
+
+    async def race(self, *asked: Any) -> list[Any]:
+        """Several operations at once, where the engine bears that, else one by one."""
+        if self.serves_many_at_once:
+            return await all_of(*(ask() for ask in asked))
+        return [end for ask in asked for end in await all_of(ask())]
+
+
+class CatalogContract(CatalogBench):
+    """See the module."""
 
     def test_interface(self, catalog: Catalog) -> None:
         """It has all methods of the interface, with their arguments."""
@@ -481,12 +491,6 @@ class CatalogContract:
         versions = await whole_versions(catalog, bench.bucket, 1000)
         assert {version.etag for version in versions} == {"0", "1", "2", "3"}
         assert [version.seq for version in versions] == [4, 3, 2, 1]
-
-    async def race(self, *asked: Any) -> list[Any]:
-        """Several operations at once, where the engine bears that, else one by one."""
-        if self.serves_many_at_once:
-            return await all_of(*(ask() for ask in asked))
-        return [end for ask in asked for end in await all_of(ask())]
 
     # -- versions -----------------------------------------------------------------------
     @ensureDeferred

@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator
 from pytest_twisted import async_yield_fixture
 
 from godos.catalog.items import IItemStore
-from tests.contract.catalog import CatalogContract
+from tests.contract.catalog_all import WholeCatalogContract
 from tests.contract.dynamodb import dynamodb_items
 from tests.standins import StandIn
 
 
-class TestDynamoDBLocalCatalog(CatalogContract):
+class TestDynamoDBLocalCatalog(WholeCatalogContract):
     """Amazon's own."""
 
     settle = 0.01
+    many_parts = 120
 
     @async_yield_fixture
     async def items(self, dynamodb_local: StandIn) -> AsyncIterator[IItemStore]:
@@ -24,10 +25,11 @@ class TestDynamoDBLocalCatalog(CatalogContract):
             yield items
 
 
-class TestMinistackCatalog(CatalogContract):
+class TestMinistackCatalog(WholeCatalogContract):
     """ministack."""
 
     settle = 0.01
+    many_parts = 120
 
     @async_yield_fixture
     async def items(self, ministack: StandIn) -> AsyncIterator[IItemStore]:
@@ -36,10 +38,11 @@ class TestMinistackCatalog(CatalogContract):
             yield items
 
 
-class TestMotoCatalog(CatalogContract):
+class TestMotoCatalog(WholeCatalogContract):
     """moto, which loses transactions that run at once."""
 
     settle = 0.01
+    many_parts = 120
     serves_many_at_once = False
 
     @async_yield_fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from godos.catalog.items import IItemStore
-from tests.contract.catalog import CatalogContract
+from tests.contract.catalog_all import WholeCatalogContract
 from tests.memory_items import MemoryItems
 
 
-class TestMemoryCatalog(CatalogContract):
+class TestMemoryCatalog(WholeCatalogContract):
     """In memory."""
 
     @pytest.fixture

@@ -12,11 +12,13 @@ from twisted.internet.threads import deferToThread
 from godos.catalog.items import IItemStore
 from godos.catalog.sqlite import SQLiteItems
 from godos.deferreds import WorkerPool
-from tests.contract.catalog import CatalogContract
+from tests.contract.catalog_all import WholeCatalogContract
 
 
-class TestSQLiteCatalog(CatalogContract):
+class TestSQLiteCatalog(WholeCatalogContract):
     """On a file, with worker threads."""
+
+    many_parts = 1000
 
     @async_yield_fixture
     async def items(self, tmp_path: Path) -> AsyncIterator[IItemStore]:

@@ -103,6 +103,16 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual("unavailable", self.heard()[1][1])
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
+    def test_what_is_cancelled_is_not_called_a_failure(self) -> None:
+        """Who waits for what the owner has cancelled is hung up on, and asks again elsewhere."""
+        self.items.before = self.hold
+        self.say(GREETING, [1, "get", "shelf", "k"])
+        self.held[0].cancel()
+        self.assertEqual([GREETING], self.heard())
+        self.assertTrue(self.wire.aborted)
+        self.successResultOf(self.connection._running.idle())
+        self.assertEqual([], self.flushLoggedErrors())
+
     def test_a_stranger_is_refused(self) -> None:
         """A process of another user hears nothing, not even a greeting."""
         connection = ItemsConnection(self.items, self.ended.append, lambda _: False)
