@@ -180,6 +180,7 @@ class MemoryObjects(MemoryUploads):
     async def put(self, bucket: str, key: str, body: IBody, request: PutRequest) -> ObjectVersion:
         request = self._with_defaults(bucket, request)
         self._space(bucket).check_write(key, request.condition)
+        self._space(bucket).check_quota(key, body.length or 0, 1)
         data = b"".join(await body.collect(ANY_SIZE))
         checksums = verified(data, request)
         return self._put(bucket, key, data, request, checksums)
@@ -269,6 +270,7 @@ class MemoryObjects(MemoryUploads):
             encryption=request.encryption,
         )
         asked = self._with_defaults(bucket, asked)
+        self._space(bucket).check_quota(key, len(data), 1)
         checksums = verified(data, asked)
         return version, self._put(bucket, key, data, asked, checksums)
 

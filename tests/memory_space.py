@@ -24,6 +24,7 @@ from godos.model.errors import (
     ObjectLocked,
     PayloadMismatch,
     PreconditionFailed,
+    QuotaExceeded,
 )
 from godos.model.multipart import MultipartUpload, Part
 from godos.model.objects import PutRequest
@@ -100,6 +101,23 @@ class Space:
                 raise NoSuchKey(f"there is no object {key}")
             if condition.if_match not in ("*", head.version.etag):
                 raise PreconditionFailed("the object has another ETag now")
+
+    def check_quota(self, key: str | None, size: int, objects: int) -> None:
+        """Fails: QuotaExceeded."""
+        quota = self.settings.get("quota") or {}
+        head = None if key is None else self.head(key)
+        kept = [each for versions in self.keys.values() for each in versions]
+        kept = [each for each in kept if not each.version.is_delete_marker]
+        if head is not None and head.version.is_null:
+            kept.remove(head)
+        parts = [part for each in self.uploads.values() for part, _ in each.parts.values()]
+        held = sum(each.version.size for each in kept) + sum(part.size for part in parts)
+        for limit, more in (
+            (quota.get("bytes"), held + size),
+            (quota.get("objects"), len(kept) + objects),
+        ):
+            if limit is not None and more > limit:
+                raise QuotaExceeded("the bucket holds as much as it may")
 
     def push(self, stored: Stored) -> ObjectVersion | None:
         """Put a version on top; a null version takes the place of the null version."""

@@ -78,6 +78,7 @@ class MemoryUploads:
         upload = self._open(bucket, key, upload_id).upload
         encryption = request.encryption
         check_key(upload.attributes.encryption, encryption.key if encryption else None)
+        self._space(bucket).check_quota(None, body.length or 0, 0)
         data = b"".join(await body.collect(ANY_SIZE))
         return self._store(bucket, upload, number, data, request)
 
@@ -118,6 +119,7 @@ class MemoryUploads:
             if last >= version.size:
                 raise InvalidRange(version.size)
             data = data[first : last + 1]
+        self._space(bucket).check_quota(None, len(data), 0)
         return self._store(bucket, upload, number, data, request)
 
     @deferred
@@ -149,6 +151,7 @@ class MemoryUploads:
         checksums, kind = checksums_of(upload, parts)
         check_whole(request, upload, parts, checksums)
         space.check_write(key, request.condition)
+        space.check_quota(key, 0, 1)
         data = b"".join(found.parts[part.number][1] for part in parts)
         version = evolve(
             self._version(space, key, etag_of(parts), len(data)),
@@ -161,6 +164,7 @@ class MemoryUploads:
         )
         space.push(Stored(version, data, parts))
         found.upload = evolve(upload, state=UploadState.COMPLETED, result=version)
+        found.parts.clear()
         return version
 
     @deferred

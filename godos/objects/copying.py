@@ -7,10 +7,11 @@ parts, as its source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
+from twisted.logger import Logger
 
 from godos.model.catalog import ICatalog
 from godos.model.encryption import Encryption
@@ -24,13 +25,15 @@ from godos.model.errors import (
 from godos.model.names import new_id
 from godos.model.objects import CopyRequest, CopySource, IObjectRead, PutRequest
 from godos.model.versions import Attributes, Bucket, ChecksumType, NewVersion, ObjectVersion
-from godos.objects.defaults import Defaults
+from godos.objects.defaults import default_encryption, with_retention
 from godos.objects.get import Getter
 from godos.objects.passing import ReadBody
 from godos.objects.put import Putter
+from godos.objects.quotas import Amount, Quotas
 from godos.objects.sources import Sources
 
 EVENT = "ObjectCreated:Copy"
+LOOKS = 2  # at the source, before the bytes are copied one by one
 
 
 class SourceReader:
@@ -64,6 +67,15 @@ class SourceReader:
             ) from marker
 
 
+@frozen
+class _Place:
+    """Where a copy goes."""
+
+    bucket: Bucket
+    key: str
+    settings: Mapping[str, Any]
+
+
 class Copier:
     """
     Copies objects.
@@ -72,20 +84,22 @@ class Copier:
         now: seconds since the epoch.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         catalog: ICatalog,
         sources: Sources,
         reader: SourceReader,
         putter: Putter,
-        defaults: Defaults,
+        quotas: Quotas,
         now: Callable[[], float],
     ) -> None:
         self._catalog = catalog
         self._sources = sources
         self._reader = reader
         self._putter = putter
-        self._defaults = defaults
+        self._quotas = quotas
         self._now = now
 
     async def copy(
@@ -93,24 +107,22 @@ class Copier:
     ) -> tuple[ObjectVersion, ObjectVersion]:
         """See `IObjects.copy`."""
         found = await self._catalog.bucket(bucket)
-        encryption = await self._defaults.encryption(found, request.encryption)
-        version = await self._reader.find(source)
-        if not shares(version, encryption, request.checksum):
-            return await self._moved(source, found, key, request, encryption)
-        try:
-            return version, await self._referred(version, found, key, request)
-        except Conflict:
-            # Writers overtook us, or the bytes are being collected, for the source is gone.
+        settings = await self._catalog.settings(found)
+        place = _Place(found, key, settings)
+        encryption = request.encryption or default_encryption(settings)
+        for _ in range(LOOKS):
             version = await self._reader.find(source)
-        if not shares(version, encryption, request.checksum):
-            return await self._moved(source, found, key, request, encryption)
-        try:
-            return version, await self._referred(version, found, key, request)
-        except Conflict:
-            return await self._moved(source, found, key, request, encryption)
+            if not shares(version, encryption, request.checksum):
+                break
+            try:
+                return version, await self._referred(version, place, request)
+            except Conflict as conflict:
+                # Others overtook us, or the bytes are being removed, for the source is gone.
+                self._log.info("a copy of {key!r} looks again: {error}", key=key, error=conflict)
+        return await self._moved(source, place, request, encryption)
 
     async def _referred(
-        self, version: ObjectVersion, bucket: Bucket, key: str, request: CopyRequest
+        self, version: ObjectVersion, place: _Place, request: CopyRequest
     ) -> ObjectVersion:
         """A copy that refers to the bytes of `version`."""
         blob = None
@@ -122,21 +134,23 @@ class Copier:
             size=version.size,
             modified=self._now(),
             blob=blob,
-            attributes=await self._attributes(version, bucket, request),
+            attributes=self._attributes(version, place, request),
             checksums=version.checksums,
             checksum_type=version.checksum_type,
             manifest=version.manifest,
             parts=version.parts,
             event=EVENT,
         )
-        copy: ObjectVersion = await self._catalog.commit(bucket, key, new, request.condition)
-        return copy
+        return await self._within_quota(
+            place,
+            version,
+            lambda: self._catalog.commit(place.bucket, place.key, new, request.condition),
+        )
 
     async def _moved(
         self,
         source: CopySource,
-        bucket: Bucket,
-        key: str,
+        place: _Place,
         request: CopyRequest,
         encryption: Encryption | None,
     ) -> tuple[ObjectVersion, ObjectVersion]:
@@ -145,22 +159,36 @@ class Copier:
         try:
             version: ObjectVersion = read.version
             asked = PutRequest(
-                attributes=await self._attributes(version, bucket, request),
+                attributes=self._attributes(version, place, request),
                 condition=request.condition,
                 checksum=request.checksum or next(iter(version.checksums), ""),
                 encryption=encryption,
                 event=EVENT,
             )
-            copy: ObjectVersion = await self._putter.put(bucket.name, key, ReadBody(read), asked)
+            body = ReadBody(read)
+            copy = await self._within_quota(
+                place,
+                version,
+                lambda: self._putter.put(place.bucket.name, place.key, body, asked),
+            )
             return version, copy
         finally:
             await read.close()
 
-    async def _attributes(
-        self, version: ObjectVersion, bucket: Bucket, request: CopyRequest
+    def _attributes(
+        self, version: ObjectVersion, place: _Place, request: CopyRequest
     ) -> Attributes:
         asked = evolve(request.attributes(version), encryption=None)
-        return await self._defaults.attributes(bucket, asked)
+        return with_retention(asked, place.bucket, place.settings, self._now())
+
+    async def _within_quota(
+        self,
+        place: _Place,
+        version: ObjectVersion,
+        work: Callable[[], Awaitable[ObjectVersion]],
+    ) -> ObjectVersion:
+        asked = Amount(version.size, 1)
+        return await self._quotas.spend(place.bucket, place.settings, asked, place.key, work)
 
 
 def shares(version: ObjectVersion, encryption: Encryption | None, checksum: str) -> bool:

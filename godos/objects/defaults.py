@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
 
-from godos.model.catalog import ICatalog
 from godos.model.encryption import Cipher, Encryption
 from godos.model.errors import InvalidRequest
 from godos.model.objects import PutRequest
@@ -54,31 +53,17 @@ def with_retention(
     return attributes if lock is attributes.lock else evolve(attributes, lock=lock)
 
 
-class Defaults:
+def with_defaults(
+    request: PutRequest, bucket: Bucket, settings: Mapping[str, Any], now: float
+) -> PutRequest:
     """
-    Args:
-        now: seconds since the epoch.
+    An upload as it is to be done.
+
+    Raises:
+        InvalidRequest: see `check_lock`.
     """
-
-    def __init__(self, catalog: ICatalog, now: Callable[[], float]) -> None:
-        self._catalog = catalog
-        self._now = now
-
-    async def encryption(self, bucket: Bucket, asked: Encryption | None) -> Encryption | None:
-        """What is asked for, or else the bucket's."""
-        if asked is not None:
-            return asked
-        return default_encryption(await self._catalog.settings(bucket))
-
-    async def attributes(self, bucket: Bucket, attributes: Attributes) -> Attributes:
-        """With the bucket's retention.  Fails: InvalidRequest, see `with_retention`."""
-        settings = await self._catalog.settings(bucket) if bucket.object_lock else {}
-        return with_retention(attributes, bucket, settings, self._now())
-
-    async def put_request(self, bucket: Bucket, request: PutRequest) -> PutRequest:
-        """An upload as it is to be done."""
-        attributes = await self.attributes(bucket, request.attributes)
-        encryption = await self.encryption(bucket, request.encryption)
-        if attributes is request.attributes and encryption is request.encryption:
-            return request
-        return evolve(request, attributes=attributes, encryption=encryption)
+    attributes = with_retention(request.attributes, bucket, settings, now)
+    encryption = request.encryption or default_encryption(settings)
+    if attributes is request.attributes and encryption is request.encryption:
+        return request
+    return evolve(request, attributes=attributes, encryption=encryption)

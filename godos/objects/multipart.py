@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from attrs import evolve
 
@@ -20,8 +22,9 @@ from godos.objects.completion import (
     chosen_parts,
     etag_of,
 )
-from godos.objects.defaults import Defaults, check_lock
+from godos.objects.defaults import check_lock, default_encryption, with_retention
 from godos.objects.parts import open_upload
+from godos.objects.quotas import Amount, Quotas
 
 PAGE = 1000  # parts that are read at a time
 LOOKS = 5  # how often parts are read again that others replace
@@ -36,11 +39,11 @@ class Uploads:
     """
 
     def __init__(
-        self, catalog: ICatalog, keys: IKeys, defaults: Defaults, now: Callable[[], float]
+        self, catalog: ICatalog, keys: IKeys, quotas: Quotas, now: Callable[[], float]
     ) -> None:
         self._catalog = catalog
         self._keys = keys
-        self._defaults = defaults
+        self._quotas = quotas
         self._now = now
 
     # -- begin ------------------------------------------------------------------------------
@@ -49,7 +52,8 @@ class Uploads:
         found = await self._catalog.bucket(bucket)
         check_lock(new.attributes, found)  # the bucket's own begins when the object is made
         attributes = new.attributes
-        encryption = await self._defaults.encryption(found, new.encryption)
+        settings = await self._catalog.settings(found)
+        encryption = new.encryption or default_encryption(settings)
         if encryption is not None:
             data_key = await self._keys.make(encryption)
             attributes = evolve(attributes, encryption=data_key.descriptor)
@@ -81,21 +85,21 @@ class Uploads:
         if upload.result is not None:
             return upload.result
         check_order(request.parts)
+        settings = await self._catalog.settings(found)
         for _ in range(LOOKS):
             parts = chosen_parts(request.parts, await self._all(upload))
-            new = await self._assembled(found, upload, parts, request)
-            try:
-                version: ObjectVersion = await self._catalog.complete(
-                    found, upload, parts, new, request.condition
-                )
+            new = self._assembled(found, settings, upload, parts, request)
+            end = partial(self._catalog.complete, found, upload, parts, new, request.condition)
+            try:  # the bytes of the parts were counted when they came
+                return await self._quotas.spend(found, settings, Amount(0, 1), key, end)
             except InvalidPart:
                 continue  # one was sent anew since it was read: it may be as good as before
-            return version
         raise Conflict("parts of the upload are being sent anew all the time: complete it again")
 
-    async def _assembled(
+    def _assembled(
         self,
         bucket: Bucket,
+        settings: Mapping[str, Any],
         upload: MultipartUpload,
         parts: Sequence[Part],
         request: CompleteRequest,
@@ -109,7 +113,7 @@ class Uploads:
             size=sum(part.size for part in parts),
             modified=self._now(),
             blob=None,
-            attributes=await self._defaults.attributes(bucket, upload.attributes),
+            attributes=with_retention(upload.attributes, bucket, settings, self._now()),
             checksums=checksums,
             checksum_type=kind,
             manifest=new_id(),

@@ -35,12 +35,13 @@ from godos.model.versions import (
 )
 from godos.objects.amending import Amender
 from godos.objects.copying import Copier, SourceReader
-from godos.objects.defaults import Defaults
+from godos.objects.defaults import with_defaults
 from godos.objects.get import Getter, ObjectRead
 from godos.objects.multipart import Uploads
 from godos.objects.parts import Parts
 from godos.objects.placing import Placer
 from godos.objects.put import Putter
+from godos.objects.quotas import QUOTA, Amount, Quotas
 from godos.objects.reading import Blobs
 from godos.objects.sources import Sources
 from godos.objects.storing import Storer
@@ -60,7 +61,8 @@ class Objects:
         uploads: Uploads,
         parts: Parts,
         amender: Amender,
-        defaults: Defaults,
+        quotas: Quotas,
+        now: Callable[[], float],
     ) -> None:
         self._catalog = catalog
         self._putter = putter
@@ -70,7 +72,8 @@ class Objects:
         self._uploads = uploads
         self._parts = parts
         self._amender = amender
-        self._defaults = defaults
+        self._quotas = quotas
+        self._now = now
 
     @classmethod
     def over(
@@ -89,7 +92,7 @@ class Objects:
             digest_thread: where large pieces are hashed and encrypted.
             now: seconds since the epoch.
         """
-        defaults = Defaults(catalog, now)
+        quotas = Quotas(catalog, now)
         storer = Storer(placer, digest_thread, sources.background)
         putter = Putter(catalog, storer, keys, now)
         getter = Getter(catalog, Blobs(sources, digest_thread), keys)
@@ -99,11 +102,12 @@ class Objects:
             putter,
             getter,
             sources.locator,
-            Copier(catalog, sources, reader, putter, defaults, now),
-            Uploads(catalog, keys, defaults, now),
-            Parts(catalog, storer, sources, reader, keys, now),
+            Copier(catalog, sources, reader, putter, quotas, now),
+            Uploads(catalog, keys, quotas, now),
+            Parts(catalog, storer, sources, reader, keys, quotas, now),
             Amender(catalog, now),
-            defaults,
+            quotas,
+            now,
         )
 
     # -- buckets ----------------------------------------------------------------------------
@@ -140,9 +144,19 @@ class Objects:
     @deferred
     async def put(self, bucket: str, key: str, body: IBody, request: PutRequest) -> ObjectVersion:
         found = await self._catalog.bucket(bucket)
-        asked = await self._defaults.put_request(found, request)
-        version: ObjectVersion = await self._putter.put(bucket, key, body, asked)
-        return version
+        settings = await self._catalog.settings(found)
+        asked = with_defaults(request, found, settings, self._now())
+        if QUOTA not in settings:
+            version: ObjectVersion = await self._putter.put(bucket, key, body, asked)
+            return version
+        return await self._quotas.spend(
+            found,
+            settings,
+            Amount(body.length or 0, 1),
+            key,
+            lambda: self._putter.put(bucket, key, body, asked),
+            measured=body.length is not None,
+        )
 
     def head(self, bucket: str, key: str, request: GetRequest) -> Deferred[ObjectVersion]:
         return self._getter.head(bucket, key, request)
@@ -162,6 +176,7 @@ class Objects:
         deleted: Deleted = await self._catalog.delete(
             found, key, request.version_id, request.condition, request.bypass_governance
         )
+        self._quotas.removed(found, deleted.removed)
         return deleted
 
     # -- what can be changed of a version ---------------------------------------------------

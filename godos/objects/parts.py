@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from godos.model.versions import Bucket, ObjectVersion
 from godos.objects.copying import SourceReader, shares
 from godos.objects.passing import ReadBody
 from godos.objects.provenance import part_origin
+from godos.objects.quotas import Amount, Quotas
 from godos.objects.sources import Sources
 from godos.objects.storing import Stored, Storer
 
@@ -39,6 +40,7 @@ class Parts:
         sources: Sources,
         reader: SourceReader,
         keys: IKeys,
+        quotas: Quotas,
         now: Callable[[], float],
     ) -> None:
         self._catalog = catalog
@@ -46,6 +48,7 @@ class Parts:
         self._sources = sources
         self._reader = reader
         self._keys = keys
+        self._quotas = quotas
         self._now = now
 
     async def put(
@@ -87,7 +90,21 @@ class Parts:
             return self._catalog.put_part(upload, bucket, new)
 
         origin = part_origin(bucket, upload, number, modified)
-        return await self._storer.store(body, request, origin, data_key, commit)
+        return await self._within_quota(
+            bucket,
+            body.length,
+            lambda: self._storer.store(body, request, origin, data_key, commit),
+        )
+
+    async def _within_quota(
+        self, bucket: Bucket, size: int | None, work: Callable[[], Awaitable[Part]]
+    ) -> Part:
+        """A part counts as bytes; only its upload's end makes an object."""
+        settings = await self._catalog.settings(bucket)
+        asked = Amount(size or 0)
+        return await self._quotas.spend(
+            bucket, settings, asked, None, work, measured=size is not None
+        )
 
     async def _data_key(
         self, upload: MultipartUpload, encryption: Encryption | None
@@ -146,8 +163,9 @@ class Parts:
             blob=blob,
             checksums=version.checksums,
         )
-        part: Part = await self._catalog.put_part(upload, bucket, new)
-        return part
+        return await self._within_quota(
+            bucket, version.size, lambda: self._catalog.put_part(upload, bucket, new)
+        )
 
     async def so_far(
         self, bucket: str, key: str, upload_id: str, after: int, limit: int

@@ -24,6 +24,7 @@ from godos.objects.lifecycle import Lifecycle
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
 from godos.objects.sources import Sources
+from godos.objects.usage import UsageSurvey
 from godos.service.lifecycle import Step, service_step
 from godos.service.s3 import s3_front
 from godos.service.s3_settings import S3Settings
@@ -92,6 +93,7 @@ class Front:
             service_step("preparing to locate", self._locate),
             service_step("collecting what nobody needs", self._collect),
             service_step("expiring objects by their rules", self._expire),
+            service_step("counting what buckets hold", self._count),
             Step("putting the use cases together", self._assemble, lambda: succeed(None)),
             finishing_step(self._background),
         ]
@@ -123,6 +125,9 @@ class Front:
     def _expire(self) -> Deferred[IService]:
         catalog, day = self._around.catalog(), self._around.s3.lifecycle_day
         return succeed(Lifecycle(catalog, self._reactor, new_id(), day))
+
+    def _count(self) -> Deferred[IService]:
+        return succeed(UsageSurvey(self._around.catalog(), self._reactor, new_id()))
 
     def _assemble(self) -> Deferred[None]:
         catalog, reactor, members = self._around.catalog(), self._reactor, self.members

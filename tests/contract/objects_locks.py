@@ -18,6 +18,7 @@ from godos.model.errors import (
     NoSuchKey,
     NoSuchVersion,
     ObjectLocked,
+    QuotaExceeded,
 )
 from godos.model.objects import (
     ChosenPart,
@@ -129,6 +130,52 @@ class LocksContract:
         for made in (copy, upload, put):
             encryption = made.attributes.encryption
             assert encryption is not None and encryption["cipher"] == Cipher.S3
+
+    # -- quotas -----------------------------------------------------------------------------
+    def test_a_quota_of_bytes(self, objects: Any) -> None:
+        """What does not fit is refused before its body is asked for; deletions make room."""
+        now(objects.set_setting("objects", "quota", {"bytes": 30}))
+        self.put(objects, "objects")
+        self.put(objects, "objects")  # in the place of the first: 12 bytes are held
+        now(objects.put("objects", "b", Body(TEXT), PutRequest()))
+        body, request = Body(TEXT), CopyRequest(lambda version: version.attributes)
+        upload = now(objects.create_upload("objects", "c", NewUpload("me")))
+        for work in (
+            lambda: objects.put("objects", "c", body, PutRequest()),
+            lambda: objects.copy(CopySource("objects", "a"), "objects", "c", request),
+            lambda: objects.upload_part("objects", "c", upload.id, 1, body, PutRequest()),
+            lambda: objects.copy_part(
+                "objects", "c", upload.id, 1, CopySource("objects", "a"), PutRequest()
+            ),
+        ):
+            with pytest.raises(QuotaExceeded):
+                now(work())
+        assert not body.asked_for
+        now(objects.delete("objects", "b", DeleteRequest()))
+        part = now(objects.upload_part("objects", "c", upload.id, 1, body, PutRequest()))
+        chosen = CompleteRequest((ChosenPart(1, part.etag),))
+        now(objects.complete_upload("objects", "c", upload.id, chosen))
+        now(objects.set_setting("objects", "quota", None))
+        now(objects.put("objects", "d", Body(TEXT), PutRequest()))
+
+    def test_a_quota_of_objects(self, objects: Any) -> None:
+        """Each version counts, an upload when it is completed, and a delete marker never."""
+        now(objects.set_versioning("objects", Versioning.ENABLED))
+        now(objects.set_setting("objects", "quota", {"objects": 2}))
+        self.put(objects, "objects")
+        now(objects.delete("objects", "a", DeleteRequest()))
+        old = self.put(objects, "objects")
+        upload = now(objects.create_upload("objects", "c", NewUpload("me")))
+        part = now(objects.upload_part("objects", "c", upload.id, 1, Body(TEXT), PutRequest()))
+        chosen = CompleteRequest((ChosenPart(1, part.etag),))
+        for work in (
+            lambda: objects.put("objects", "b", Body(TEXT), PutRequest()),
+            lambda: objects.complete_upload("objects", "c", upload.id, chosen),
+        ):
+            with pytest.raises(QuotaExceeded):
+                now(work())
+        now(objects.delete("objects", "a", DeleteRequest(old.version_id)))
+        now(objects.complete_upload("objects", "c", upload.id, chosen))
 
     # -- tags and access control lists ------------------------------------------------------
     def test_tags(self, objects: Any) -> None:

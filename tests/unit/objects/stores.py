@@ -146,11 +146,21 @@ class Store:
         sources = Sources(self.catalog, self.cluster, self.locator, self.clock, self.background)
         placer = Placer(self.cluster, self.clock, lambda: policy)
         self.keys = keys
-        self.objects = Objects.over(
-            self.catalog, placer, sources, self.keys, maybeDeferred, self.clock.seconds
+        self._over = (
+            self.catalog,
+            placer,
+            sources,
+            self.keys,
+            maybeDeferred,
+            self.clock.seconds,
         )
+        self.objects = self.another()
         now(self.catalog.initialise("auto"))
         now(self.catalog.create_bucket("objects", "me"))
+
+    def another(self) -> Objects:
+        """The use cases as one more server has them, over the same catalog and nodes."""
+        return Objects.over(*self._over)
 
     @property
     def fragments(self) -> int:
