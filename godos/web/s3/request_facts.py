@@ -285,9 +285,6 @@ def _tag(tags: Mapping[str, str], name: str) -> Values:
 
 
 def _member(members: Mapping[str, Any], name: str) -> Values:
+    """Dates are seconds since the epoch, which conditions take as well as ISO 8601."""
     value = members.get(name)
-    if value is None:
-        return ()
-    if name == "ObjectLockRetainUntilDate" and isinstance(value, int | float):
-        return (datetime.fromtimestamp(value, UTC).isoformat(),)
-    return (str(value),)
+    return () if value is None else (str(value),)
