@@ -84,8 +84,8 @@ class Getter:
         self, version: ObjectVersion, secret: bytes | None, start: int, stop: int
     ) -> Stream:
         if version.manifest is not None:
-            parts = await self._manifests.get(version.manifest)
-            return PartsRead(self._blobs, parts, secret, start, stop)
+            manifest = await self._manifests.get(version.manifest)
+            return PartsRead(self._blobs, manifest.slices(start, stop), secret)
         assert version.incarnation is not None, "an object with bytes has a blob or parts"
         return await self._blobs.open(version.incarnation, version.size, secret, start, stop)
 
@@ -93,18 +93,17 @@ class Getter:
         self, version: ObjectVersion, request: GetRequest
     ) -> tuple[Part | None, int, int]:
         """The part that is asked for, and the range of the object that it is."""
+        assert request.part is not None
         if request.range is not None:
             raise InvalidRequest("ask for a range or for a part number, not for both")
         if version.manifest is None:
             if request.part != 1:
                 raise InvalidPartNumber(f"the object has no part {request.part}: it is in one")
             return None, 0, version.size
-        start = 0
-        for part in await self._manifests.get(version.manifest):
-            if part.number == request.part:
-                return part, start, start + part.size
-            start += part.size
-        raise InvalidPartNumber(f"the object has no part {request.part}")
+        found = (await self._manifests.get(version.manifest)).numbered(request.part)
+        if found is None:
+            raise InvalidPartNumber(f"the object has no part {request.part}")
+        return found
 
 
 @implementer(IObjectRead, IByteStream)

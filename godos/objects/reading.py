@@ -6,9 +6,7 @@ Everything here is a `Stream`: pulled piece by piece, holding a few MiB at most.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,7 +16,7 @@ from godos.deferreds import InThread, deferred
 from godos.model.blobs import RAW, Blob
 from godos.model.errors import BytesNotFound, FragmentDamaged, GodosError
 from godos.model.fragments import CHUNK
-from godos.model.multipart import Part
+from godos.objects.manifests import Slice
 from godos.objects.sources import BlobRead, Sources
 from godos.transfer.encryption import AES256GCM, BLOCK, INLINE, BlockRange, Opener, sealed_size
 
@@ -167,14 +165,12 @@ class PartsRead:
     def __init__(
         self,
         blobs: Blobs,
-        parts: Sequence[Part],
+        slices: Sequence[Slice],
         secret: bytes | None,
-        start: int,
-        stop: int,
     ) -> None:
         self._blobs = blobs
         self._secret = secret
-        self._slices = _slices(parts, start, stop)
+        self._slices = slices
         self._next = 0  # of `_slices`
         self._left = 0  # bytes of the present slice
         self._stream: Stream | None = None
@@ -204,16 +200,18 @@ class PartsRead:
         self._ahead = begun
         self._stream, piece = await begun
         self._ahead = None
-        _, start, stop = self._slices[self._next]
+        self._left = self._slices[self._next].stop - self._slices[self._next].start
         self._next += 1
-        self._left = stop - start
         return piece
 
     @deferred
     async def _begin(self, index: int) -> tuple[Stream, bytes]:
-        part, start, stop = self._slices[index]
-        assert part.incarnation is not None
-        stream = await self._blobs.open(part.incarnation, part.size, self._secret, start, stop)
+        wanted = self._slices[index]
+        part = wanted.part
+        assert part.incarnation is not None, "a part with bytes has a blob"
+        stream = await self._blobs.open(
+            part.incarnation, part.size, self._secret, wanted.start, wanted.stop
+        )
         try:
             return stream, await stream.read()
         except BaseException:
@@ -243,17 +241,3 @@ async def _dropped(ahead: Deferred[tuple[Stream, bytes]]) -> None:
         _log.failure("a part that was begun in advance failed")
     else:
         await stream.close()
-
-
-def _slices(parts: Sequence[Part], start: int, stop: int) -> list[tuple[Part, int, int]]:
-    """The parts that have bytes of [start, stop), each with its own range of them."""
-    ends = list(accumulate(part.size for part in parts))
-    slices = []
-    for index in range(bisect_right(ends, start), len(parts)):
-        part, end = parts[index], ends[index]
-        begin = end - part.size
-        if begin >= stop:
-            break
-        if part.size:
-            slices.append((part, max(0, start - begin), min(part.size, stop - begin)))
-    return slices

@@ -25,7 +25,7 @@ from godos.model.names import new_id
 from godos.model.objects import ByteRange, GetRequest, NewUpload, PutRequest
 from godos.model.versions import NewVersion, ObjectVersion
 from godos.objects import manifests
-from godos.objects.manifests import Manifests
+from godos.objects.manifests import Manifest, Manifests
 from godos.objects.reading import PartsRead
 from tests.unit.objects.stores import Body, Store, now, whole
 
@@ -267,7 +267,7 @@ class SlowBlobs:
 def reading(*sizes: int) -> tuple[PartsRead, SlowBlobs]:
     blobs: Any = SlowBlobs()
     parts = [part(number, size) for number, size in enumerate(sizes)]
-    return PartsRead(blobs, parts, None, 0, sum(sizes)), blobs
+    return PartsRead(blobs, Manifest.of(parts).slices(0, sum(sizes)), None), blobs
 
 
 def start(coroutine: Any) -> Deferred[Any]:
