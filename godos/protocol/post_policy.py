@@ -27,9 +27,10 @@ _WHOLE = 19  # characters of it that are whole seconds
 _DIGITS = re.compile("[0-9]{1,18}")
 _KEYS = frozenset(("expiration", "conditions"))
 
-# Fields that no condition needs to name: they are what carries the policy, and the file.
+# Fields that no condition needs to name: they are what carries the policy, and the file, and
+# checksums of that, which can only forbid more.
 _EXEMPT = frozenset(("policy", "file", "x-amz-signature", "signature", "awsaccesskeyid"))
-_IGNORED = "x-ignore-"
+_IGNORED = ("x-ignore-", "x-amz-checksum-")
 
 
 @frozen
@@ -75,7 +76,8 @@ def read(encoded: str) -> PostPolicy:
     if len(encoded) > MAX_POLICY:
         raise _invalid(f"it has more than {MAX_POLICY} bytes")
     try:
-        document = json.loads(a2b_base64(encoded.encode("ascii")).decode("utf-8"))
+        text = a2b_base64(encoded.encode("ascii")).decode("utf-8")
+        document = json.loads(text, object_pairs_hook=_members)
     except (NotBase64, ValueError, RecursionError) as error:
         raise _invalid("it is the base64 of a document in JSON") from error
     if not isinstance(document, dict) or document.keys() - _KEYS:
@@ -93,6 +95,14 @@ def read(encoded: str) -> PostPolicy:
         else:
             read_ones.append(_condition(condition))
     return PostPolicy(policy.expires, tuple(read_ones), least, most)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members of one name one would be lost, and with it what it forbids."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return members
 
 
 def _expiration(text: Any) -> float:

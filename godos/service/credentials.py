@@ -26,12 +26,12 @@ from attrs import evolve
 from twisted.logger import Logger
 
 from godos.model.users import AccessKey, User
+from godos.protocol.policies_reading import MAX_POLICY, MalformedPolicy, read_user_policy
 from godos.service.settings import SettingError
 
 _TEXTS = ("id", "name", "email", "access_key", "secret_key", "tenant")
 KEYS = (*_TEXTS, "root", "policy")
 SHORTEST_SECRET = 8  # characters
-MAX_POLICY = 20 << 10  # bytes, as of a bucket policy
 
 _ID = re.compile(r"[^/:\s]{1,128}")
 _ACCESS_KEY = re.compile(r"[^/,:\s]{3,128}")
@@ -141,7 +141,7 @@ def _policy(given: Any) -> Mapping[str, Any] | None:
     if given is None:
         return None
     try:
-        policy = json.loads(given) if isinstance(given, str) else given
+        policy = json.loads(given, object_pairs_hook=_members) if isinstance(given, str) else given
         size = len(json.dumps(policy))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError("policy is a table, or a text that is JSON") from error
@@ -149,7 +149,19 @@ def _policy(given: Any) -> Mapping[str, Any] | None:
         raise ValueError("policy is a document of the AWS policy language, with a Statement")
     if size > MAX_POLICY:
         raise ValueError(f"policy has more than {MAX_POLICY} bytes")
+    try:
+        read_user_policy(policy)
+    except MalformedPolicy as error:
+        raise ValueError(f"policy: {error}") from error
     return policy
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two members of one name one would be lost, and with it what it forbids."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return members
 
 
 def _together(known: User | None, more: User, table: Mapping[str, Any]) -> User:

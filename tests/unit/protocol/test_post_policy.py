@@ -145,6 +145,14 @@ def test_what_is_no_policy(document: Any) -> None:
     assert refused.value.code == "InvalidPolicyDocument"
 
 
+def test_nothing_in_a_policy_comes_twice() -> None:
+    """Of two lists of conditions one would be lost, and with it what it forbids."""
+    text = json.dumps({"expiration": LATER, "conditions": []})
+    text = text[:-1] + ', "conditions": [{"acl": "private"}]}'
+    with pytest.raises(SignatureRefused):
+        post_policy.read(b64encode(text.encode()).decode())
+
+
 @pytest.mark.parametrize(
     "text", ["", "x", "=", "é", b64encode(b"{").decode(), b64encode(b"\xff").decode(), "A" * 30_000]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,8 +62,10 @@ Statement = [{Effect = "Allow", Action = "s3:GetObject", Resource = "*"}]
 
 def test_a_policy_may_be_json(tmp_path: Path) -> None:
     """A policy may be pasted as it is, as JSON."""
-    (user,) = read(ALICE + "policy = '{\"Statement\": []}'\n", tmp_path)
-    assert user.policy == {"Statement": []}
+    statement = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    (user,) = read(ALICE + f"policy = '{json.dumps(policy)}'\n", tmp_path)
+    assert user.policy == policy
 
 
 def test_several_keys(tmp_path: Path) -> None:
@@ -93,6 +96,11 @@ WRONG = {
     "a text for root": (ALICE + 'root = "yes"', "root is true or false"),
     "a policy that is none": (ALICE + "policy = 'x'", "policy is a table"),
     "a policy without statements": (ALICE + "policy = {}", "with a Statement"),
+    "a policy of no language": (ALICE + "policy = {Statement = [{Effect = 'Maybe'}]}", "policy: "),
+    "a policy that says two things": (
+        ALICE + """policy = '{"Statement": [], "Statement": []}'""",
+        "policy is a table",
+    ),
     "a policy with a date": (ALICE + "policy = {Statement = 2020-01-01}", "policy is a table"),
     "a key twice": (ALICE + ALICE.replace('"alice"', '"bob"'), "'ALICEKEY' is there twice"),
     "a key twice of one user": (ALICE + ALICE, "'ALICEKEY' is there twice"),
