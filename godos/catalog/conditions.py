@@ -17,7 +17,11 @@ def check_condition(condition: WriteCondition, key: str, head: Head | None) -> N
     """
     there = head is not None and not head.version.is_delete_marker
     if condition.if_none_match_any and there:
-        raise PreconditionFailed(f"If-None-Match: * forbids this, for {key!r} exists")
+        raise PreconditionFailed(
+            f"If-None-Match: * forbids this, for {key!r} exists", "If-None-Match"
+        )
+    if there and head is not None and condition.if_none_match == head.version.etag:
+        raise PreconditionFailed(f"{key!r} has the ETag of If-None-Match", "If-None-Match")
     if condition.if_match is None and condition.modified is None and condition.size is None:
         return
     if head is None or not there:
@@ -47,7 +51,7 @@ def _check_version(condition: WriteCondition, version: ObjectVersion) -> None:
     if condition.if_match not in (None, "*", version.etag) or (
         version.is_delete_marker and condition.if_match not in (None, "*")
     ):
-        raise PreconditionFailed(f"{version.key!r} has another ETag than If-Match says")
+        raise PreconditionFailed(f"{version.key!r} has another ETag than If-Match says", "If-Match")
     if condition.modified is not None and int(version.modified) != int(condition.modified):
         raise PreconditionFailed(f"{version.key!r} was modified at another time")
     if condition.size is not None and version.size != condition.size:

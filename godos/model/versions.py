@@ -162,7 +162,8 @@ class WriteCondition:
     What must hold of the current version for a write to happen.
 
     `if_match`: the etag (without quotes) it must have, or `*` for any.
-    `if_none_match_any`: the key must have no version, or a delete marker on top.
+    `if_none_match_any`: the key must have no version, or a delete marker on top;
+    `if_none_match`: if there is an object, it must have another etag.
     `modified` (whole seconds since the epoch) and `size` are what a conditional delete may
     ask of the version beside its etag.
     Source: Amazon S3 User Guide, "Conditional requests"; RFC 9110, section 13.1.
@@ -170,6 +171,7 @@ class WriteCondition:
 
     if_match: str | None = None
     if_none_match_any: bool = False
+    if_none_match: str | None = None
     modified: float | None = None
     size: int | None = None
 

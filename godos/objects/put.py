@@ -73,6 +73,8 @@ class Putter:
                 raise
             return
         if condition.if_none_match_any:
-            raise PreconditionFailed("If-None-Match: the object exists")
+            raise PreconditionFailed("If-None-Match: the object exists", "If-None-Match")
+        if condition.if_none_match == head.etag:
+            raise PreconditionFailed("If-None-Match: the object has this ETag", "If-None-Match")
         if condition.if_match not in (None, "*", head.etag):
-            raise PreconditionFailed("If-Match: the object has another ETag now")
+            raise PreconditionFailed("If-Match: the object has another ETag now", "If-Match")

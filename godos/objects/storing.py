@@ -7,6 +7,7 @@ whatever fails before it is removed again.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -30,7 +31,6 @@ from godos.model.errors import (
     QuotaExceeded,
 )
 from godos.model.fragments import SMALL, Pieces
-from godos.model.names import new_id
 from godos.model.objects import PutRequest
 from godos.objects.announced import Announced
 from godos.objects.placing import Placer, Plan, Target
@@ -62,8 +62,8 @@ class Stored:
     A body that is durable, and that nothing refers to yet.
 
     `blob` is None for 0 bytes.  `size` is the body's own, in bytes; `etag` (without quotes)
-    is its MD5 in hex, or with a customer's key or KMS 32 other hex digits.  `checksums`:
-    algorithm in lower case -> base64.
+    is its MD5 in hex, or with a customer's key or KMS 32 hex digits that depend on the key.
+    `checksums`: algorithm in lower case -> base64.
     """
 
     blob: Blob | None
@@ -156,8 +156,7 @@ class _Upload(Generic[T]):
         self._origin = origin
         self._data_key = data_key
         self._commit = commit
-        self._opaque_etag = new_id() if _is_opaque(data_key) else ""
-        needed = set() if self._opaque_etag else {"md5"}
+        needed = {"md5"}
         self._sealing: Sealing | None = None
         if data_key is None:
             needed.add("sha256")  # which is also the blob's own
@@ -291,7 +290,11 @@ class _Upload(Generic[T]):
 
     @property
     def _etag(self) -> str:
-        return self._opaque_etag or self._digests.md5.hex()
+        digest = self._digests.md5
+        if self._data_key is not None and _is_opaque(self._data_key):
+            # the same for the same bytes under one key, and tells of them to nobody else
+            digest = hmac.digest(self._data_key.secret, digest, "sha256")[:16]
+        return digest.hex()
 
     @property
     def _codec(self) -> str:

@@ -169,7 +169,11 @@ def verify(claim: Claim, secret: str, head: RequestHead, pairs: Pairs, bucket: b
     """
     headers = head.headers if claim.expires is None else with_hoisted(head.headers, pairs)
     signed = b""
-    for path in dict.fromkeys((head.path, canonical_path(head.path))):
+    # Some clients sign a bucket's path with a slash at its end, and send it without.
+    paths = [head.path, canonical_path(head.path)]
+    if not bucket and head.path.count(b"/") == 1 and head.path != b"/":
+        paths.append(head.path + b"/")
+    for path in dict.fromkeys(paths):
         resource = (b"/%s%s" % (bucket, path) if bucket else path) + _subresources(head.query)
         signed = string_to_sign(head.method, headers, claim.date, resource)
         if hmac.compare_digest(sign(secret, signed), claim.signature):

@@ -31,7 +31,7 @@ _BY_STATUS: Mapping[int, str] = {
         RequestHeaderSectionTooLarge RequestTimeout TooManyBuckets TooManyParts
         UnexpectedContent UnresolvableGrantByEmailAddress UserKeyMustBeSpecified
         XAmzContentChecksumMismatch XAmzContentSHA256Mismatch AccessControlListNotSupported
-        AmbiguousGrantByEmailAddress
+        AmbiguousGrantByEmailAddress InvalidBucketAclWithObjectOwnership
     """,
     403: """
         AccessDenied AccessForbidden AccountProblem AllAccessDisabled CrossLocationLoggingProhibited
@@ -51,7 +51,7 @@ _BY_STATUS: Mapping[int, str] = {
     409: """
         BucketAlreadyExists BucketAlreadyOwnedByYou BucketNotEmpty ConditionalRequestConflict
         EntityAlreadyExists
-        InvalidBucketAclWithObjectOwnership InvalidBucketState OperationAborted
+        InvalidBucketState OperationAborted
         RestoreAlreadyInProgress
     """,
     411: "MissingContentLength",

@@ -40,7 +40,7 @@ class Documents:
         """
         pieces = await caller.body.collect(operation.body_limit)
         raw = b"".join(pieces)
-        vouched = _verify(exchange, raw) or caller.sha256 is not None
+        vouched = _verify(operation, exchange, raw) or caller.sha256 is not None
         if operation.requires_checksum and not vouched and caller.payload[:9] != "STREAMING":
             raise InvalidRequest(
                 f"{operation.name} needs a header Content-MD5 or x-amz-checksum-… of its body"
@@ -51,13 +51,17 @@ class Documents:
         return document
 
 
-def _verify(exchange: IExchange, raw: bytes) -> bool:
-    """Compare the body with all digests in headers; tells whether there was one."""
+def _verify(operation: Operation, exchange: IExchange, raw: bytes) -> bool:
+    """
+    Compare the body with all digests in headers; tells whether there was one.
+
+    The checksums that come with the end of an upload in parts are of the object.
+    """
     told = []
     md5 = exchange.header(b"content-md5")
     if md5 is not None:
         told += list(content_md5(b"content-md5", md5))
-    for algorithm in ALGORITHMS:
+    for algorithm in ALGORITHMS if operation.requires_checksum else ():
         value = exchange.header(b"x-amz-checksum-" + algorithm.encode())
         if value is not None:
             told.append((algorithm, raw_digest(algorithm, value.decode("latin-1"))))

@@ -16,14 +16,13 @@ from godos.web.answers import Answer
 from godos.web.bounded import BoundedBody
 from godos.web.errors import InvalidArgument, xml_element
 from godos.web.exchange import Headers, IExchange
-from godos.web.s3.call import Result
 from godos.web.s3.callers import Caller, Poster
 from godos.web.s3.description import operations
 from godos.web.s3.form_reader import Form, FormReader, boundary_of
+from godos.web.s3.operations.uploading import MAX_SINGLE_PUT
 from godos.web.s3.performing import Performer
 from godos.web.serving import Course
 from godos.web.target import Target
-from godos.web.uploads import MAX_SINGLE_PUT, check_expectation
 
 _FILENAME = "${filename}"
 _CREATED, _NO_CONTENT = 201, 204
@@ -82,7 +81,6 @@ class Forms:
 
     async def answer(self, exchange: IExchange, target: Target, course: Course) -> Answer:
         """Store the file; when this answers it is durable."""
-        check_expectation(exchange)
         boundary = boundary_of(exchange.header(b"content-type"))
         assert boundary is not None
         form = await FormReader(boundary).open(exchange.body)
@@ -94,14 +92,16 @@ class Forms:
         body = BoundedBody(form.file, most, poster.least or 0)
         caller = Caller(poster.principal, body, signature_version=poster.signature_version)
         headers = _headers(form.fields)
-        put = _Put(exchange, headers, body)
+        put: Any = _Put(exchange, headers, body)
         filled = Target(target.bucket, key, target.query)
         operation = operations()["PutObject"]
         request = operation.parse(filled, headers)
         if "tagging" in fields:
             request["Tagging"] = _tagging(fields["tagging"])
         result = await self._performer.perform(put, filled, caller, operation, request)
-        return _success(exchange, filled, fields, operation.render(result, False), result)
+        if isinstance(result, Answer):
+            return result
+        return _success(exchange, filled, fields, operation.render(result, False), result or {})
 
 
 class _Put:
@@ -166,10 +166,10 @@ def _success(
     target: Target,
     fields: Mapping[str, str],
     put: Answer,
-    result: Result,
+    result: Mapping[str, Any],
 ) -> Answer:
     """What the form asked to be told, with the headers that the PUT would have had."""
-    etag = str(result["ETag"]) if isinstance(result, Mapping) else ""
+    etag = str(result["ETag"])
     kept = [(name, value) for name, value in put.headers if name.lower() != b"content-length"]
     redirect = fields.get("success_action_redirect") or fields.get("redirect")
     where = _redirection(redirect, target, etag) if redirect else None

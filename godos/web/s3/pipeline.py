@@ -25,7 +25,6 @@ from godos.web.s3.performing import Performer
 from godos.web.s3.website import Website
 from godos.web.serving import Course
 from godos.web.target import Target, parse_target
-from godos.web.uploads import check_expectation
 
 OPTIONS = b"OPTIONS"
 
@@ -96,7 +95,6 @@ class Pipeline:
         course.user = caller.principal.name
         operation = dispatch.find(exchange.method, target, exchange)
         course.operation = operation.name
-        check_expectation(exchange)
         request = operation.parse(target, exchange.headers())
         result = await parts.performer.perform(exchange, target, caller, operation, request)
         if isinstance(result, Answer):

@@ -22,7 +22,7 @@ from godos.web.exchange import IExchange
 from godos.web.s3.callers import Caller
 from godos.web.s3.description import operations
 from godos.web.s3.performing import Performer
-from godos.web.target import Target, parse_target
+from godos.web.target import Query, Target, parse_target
 
 Document = Mapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -108,7 +108,7 @@ class Website:
         reading = operations()[operation]
         if exchange.method == b"HEAD":
             reading = operations()["HeadObject"]
-        target = Target(target.bucket, target.key)
+        target = evolve(target, query=Query())  # of the page, and not of the operation
         request = reading.parse(target, exchange.headers())
         caller = Caller(ANONYMOUS, exchange.body)
         result = await self._performer.perform(exchange, target, caller, reading, request)

@@ -74,11 +74,12 @@ def write_condition(request: Request) -> WriteCondition:
     match, none_match = request.get("IfMatch"), request.get("IfNoneMatch")
     if none_match is None:
         return UNCONDITIONAL if match is None else WriteCondition(if_match=_one_etag(match))
-    if none_match != "*":
-        raise UnsupportedFeature("If-None-Match on a write takes * only")
     if match is not None:
-        raise InvalidRequest("If-Match and If-None-Match: * cannot both hold; send one")
-    return _NEW
+        raise InvalidRequest("If-Match and If-None-Match: send one of them")
+    if none_match == "*":
+        return _NEW
+    # beyond S3, which takes * alone.  Source: RFC 9110, section 13.1.2
+    return WriteCondition(if_none_match=_one_etag(none_match, "If-None-Match"))
 
 
 def delete_condition(etag: str | None, modified: float | None, size: int | None) -> WriteCondition:
@@ -95,12 +96,12 @@ def delete_condition(etag: str | None, modified: float | None, size: int | None)
     )
 
 
-def _one_etag(text: str) -> str:
+def _one_etag(text: str, header: str = "If-Match") -> str:
     tags = parse_etags(text, weak=False)
     if not tags:  # only weak ones came, and those never match
-        raise PreconditionFailed("If-Match on a write takes a strong ETag", "If-Match")
+        raise PreconditionFailed(f"{header} on a write takes a strong ETag", header)
     if len(tags) > 1:
-        raise UnsupportedFeature("If-Match on a write takes one ETag, or *")
+        raise UnsupportedFeature(f"{header} on a write takes one ETag, or *")
     return tags[0]
 
 

@@ -157,7 +157,7 @@ def test_a_bucket_with_settings(client: Client) -> None:
         ({"ObjectOwnership": "Everybody"}, (400, "InvalidArgument")),
         (
             {"ObjectOwnership": "BucketOwnerEnforced", "ACL": "public-read"},
-            (409, "InvalidBucketAclWithObjectOwnership"),
+            (400, "InvalidBucketAclWithObjectOwnership"),
         ),
         ({"ACL": "public"}, (400, "InvalidArgument")),
         (
