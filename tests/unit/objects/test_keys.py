@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 from zope.interface.verify import verifyObject
 
 from godos.model.encryption import Cipher, DataKey, Encryption, IKeys
@@ -148,3 +150,23 @@ def test_an_encryption_of_a_later_version() -> None:
     """It is said that this server cannot read it."""
     with pytest.raises(NoSuchEncryptionKey, match="moon"):
         reopen({"cipher": "moon"})
+
+
+def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
+    """RFC 5869 with SHA-256 and 32 bytes of output, by its own words."""
+    extracted = hmac.digest(salt or bytes(32), key, "sha256")
+    return hmac.digest(extracted, info + b"\1", "sha256")
+
+
+def test_descriptors_are_the_documented_ones() -> None:
+    """What docs/encryption.rst says, done by hand, opens them: it may not change."""
+    made = make(EVERY[2])
+    kept = made.descriptor
+    assert kept["by"] == hkdf(b"2" * 32, b"", b"godos key id\0{}").hex()[:16]
+    bound = b'{"cipher":"aws:kms","context":"eyJhIjoiYiJ9","key_id":"second"}'
+    wrapping = hkdf(b"2" * 32, b64decode(kept["salt"]), b"godos wrap\0" + bound)
+    assert aes_key_unwrap(wrapping, b64decode(kept["wrapped"])) == made.secret
+    made = make(EVERY[3])
+    salt, check = (b64decode(made.descriptor[name]) for name in ("salt", "check"))
+    assert made.secret == hkdf(CUSTOMER, salt, b"godos customer\0{}")
+    assert check == hkdf(CUSTOMER, salt, b"godos check\0{}")
