@@ -24,7 +24,7 @@ from godos.model.errors import (
     ObjectLocked,
     PreconditionFailed,
 )
-from godos.model.versions import Bucket, ObjectVersion, WriteCondition
+from godos.model.versions import Bucket, Deleted, ObjectVersion, WriteCondition
 from godos.protocol.lifecycle import (
     DAY,
     Calendar,
@@ -53,6 +53,8 @@ class Lifecycle(Periodic):
 
     Args:
         day: seconds that a rule's day has; a short one is for trying rules out.
+        pause: seconds between two pages.
+        page: how many versions or uploads are read at a time.
     """
 
     _log = Logger()
@@ -64,6 +66,7 @@ class Lifecycle(Periodic):
         holder: str,
         day: float = DAY,
         pause: float = PAUSE,
+        page: int = PAGE,
     ) -> None:
         self._every = day / SURVEYS_A_DAY
         self._turn_every = min(TURN, self._every)
@@ -73,6 +76,8 @@ class Lifecycle(Periodic):
         self._holder = holder
         self._calendar = Calendar(day)
         self._pause = pause
+        self._page = page
+        self._leased = clock.seconds()  # when the lease was last taken or renewed
         self._surveyed: float | None = None  # when the last survey began
         self.removed = 0
         self.kept = 0
@@ -92,6 +97,7 @@ class Lifecycle(Periodic):
         self._surveyed = began
 
     async def _is_ours(self) -> bool:
+        self._leased = self._clock.seconds()
         return await self._catalog.try_lease(LEASE, self._holder, 3 * self._turn_every)
 
     async def _survey(self, bucket: Bucket) -> bool:
@@ -111,7 +117,7 @@ class Lifecycle(Periodic):
         after, after_version = "", ""
         while True:
             page = await self._catalog.list_versions(
-                bucket, after=after, after_version=after_version, limit=PAGE
+                bucket, after=after, after_version=after_version, limit=self._page
             )
             for version in page.versions:
                 await self._remove(bucket, review.next(version))
@@ -126,38 +132,36 @@ class Lifecycle(Periodic):
 
     async def _remove(self, bucket: Bucket, due: Sequence[Due]) -> None:
         for each in due:
+            act = self._expire if each.fate is Fate.EXPIRE else self._remove_version
             try:
-                if each.fate is Fate.EXPIRE:
-                    await self._expire(bucket, each.version)
-                else:
-                    await self._remove_version(bucket, each.version)
+                done = await act(bucket, each.version)
             except ObjectLocked:
                 self.kept += 1  # as long as it is locked
             except _GONE:
                 pass  # it was changed or removed meanwhile: then it is not due any more
             else:
-                self.removed += 1
+                self.removed += done.removed is not None or done.is_delete_marker
 
-    async def _expire(self, bucket: Bucket, version: ObjectVersion) -> None:
+    async def _expire(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
         """Delete the latest version, if it still is the one that was seen."""
         condition = WriteCondition(
             if_match=version.etag, modified=float(int(version.modified)), size=version.size
         )
-        await self._catalog.delete(bucket, version.key, None, condition)
+        return await self._catalog.delete(bucket, version.key, None, condition)
 
-    async def _remove_version(self, bucket: Bucket, version: ObjectVersion) -> None:
+    async def _remove_version(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
         """Remove an older version or a marker, if it still has the place in which it was seen."""
         now = await self._catalog.version(bucket, version.key, version.version_id)
         if now.is_latest != version.is_latest:
             raise PreconditionFailed("it is the latest version now")
-        await self._catalog.delete(bucket, version.key, version.version_id)
+        return await self._catalog.delete(bucket, version.key, version.version_id)
 
     # -- uploads in parts --------------------------------------------------------------------
     async def _survey_uploads(self, bucket: Bucket, rules: tuple[Rule, ...]) -> bool:
         aborting = tuple(rule for rule in rules if rule.abort_days is not None)
         after = ("", "")
         while aborting:
-            page = await self._catalog.uploads(bucket, after=after, limit=PAGE)
+            page = await self._catalog.uploads(bucket, after=after, limit=self._page)
             for upload in page.uploads:
                 now = self._clock.seconds()
                 if is_abandoned(aborting, upload.key, upload.initiated, self._calendar, now):
@@ -176,4 +180,5 @@ class Lifecycle(Periodic):
     async def _go_on(self) -> bool:
         """Rest, and tell whether the lease is still ours."""
         await deferLater(self._clock, self._pause)
-        return await self._is_ours()
+        fresh = self._clock.seconds() - self._leased < self._turn_every
+        return fresh or await self._is_ours()
