@@ -21,7 +21,8 @@ from godos.objects.passing import ReadBody
 from godos.objects.provenance import part_origin
 from godos.objects.quotas import Amount, Quotas
 from godos.objects.sources import Sources
-from godos.objects.storing import Stored, Storer
+from godos.objects.stored import Stored
+from godos.objects.storing import Storer
 
 
 class Parts:

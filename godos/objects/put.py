@@ -16,7 +16,8 @@ from godos.model.names import new_id
 from godos.model.objects import PutRequest
 from godos.model.versions import UNCONDITIONAL, Bucket, NewVersion, ObjectVersion, WriteCondition
 from godos.objects.provenance import object_origin
-from godos.objects.storing import Stored, Storer
+from godos.objects.stored import Stored
+from godos.objects.storing import Storer
 
 
 class Putter:
