@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from godos.model.multipart import MultipartUpload, UploadsPage
@@ -61,8 +61,8 @@ class Listings:
             "Marker": encode(after),
             "IsTruncated": listing.next is not None,
             "NextMarker": None if listing.next is None else encode(listing.next),
-            "Contents": entries(listing.versions, encode, await self._names(bucket, listing)),
-            "CommonPrefixes": prefixes(listing.common_prefixes, encode),
+            "Contents": entries(listing.versions, page, await self._names(bucket, listing)),
+            "CommonPrefixes": prefixes(listing.common_prefixes, page),
         }
 
     async def objects_v2(self, call: Call, request: Request) -> Result:
@@ -80,8 +80,8 @@ class Listings:
             "StartAfter": encode(start) if start else None,
             "ContinuationToken": token,
             "NextContinuationToken": None if listing.next is None else encode_token(listing.next),
-            "Contents": entries(listing.versions, encode, names),
-            "CommonPrefixes": prefixes(listing.common_prefixes, encode),
+            "Contents": entries(listing.versions, page, names),
+            "CommonPrefixes": prefixes(listing.common_prefixes, page),
         }
 
     async def _latest(self, bucket: str, page: Page, after: str) -> Listing:
@@ -127,9 +127,9 @@ class Listings:
             "IsTruncated": listing.next is not None,
             "NextKeyMarker": None if listing.next is None else encode(listing.next),
             "NextVersionIdMarker": last_version(listing),
-            "Versions": version_entries(objects, encode, names),
-            "DeleteMarkers": marker_entries(markers, encode, names),
-            "CommonPrefixes": prefixes(listing.common_prefixes, encode),
+            "Versions": version_entries(objects, page, names),
+            "DeleteMarkers": marker_entries(markers, page, names),
+            "CommonPrefixes": prefixes(listing.common_prefixes, page),
         }
 
     async def _all(self, bucket: str, page: Page, after: str, after_version: str) -> Listing:
@@ -159,8 +159,8 @@ class Listings:
             "IsTruncated": following is not None,
             "NextKeyMarker": None if following is None else encode(following[0]),
             "NextUploadIdMarker": None if following is None else following[1],
-            "Uploads": [upload_entry(upload, encode, names) for upload in found.uploads],
-            "CommonPrefixes": prefixes(found.common_prefixes, encode),
+            "Uploads": [upload_entry(upload, page, names) for upload in found.uploads],
+            "CommonPrefixes": prefixes(found.common_prefixes, page),
         }
 
     async def _begun(self, bucket: str, page: Page, after: tuple[str, str]) -> UploadsPage:
@@ -171,60 +171,67 @@ class Listings:
 
 
 # -- entries -------------------------------------------------------------------------------
-def entries(
-    versions: Sequence[ObjectVersion], encode: Callable[[str], str], names: Names | None
-) -> list[Entry]:
+def entries(versions: Sequence[ObjectVersion], page: Page, names: Names | None) -> list[Entry]:
     """What a listing tells of objects; of their owners only with their `names`."""
-    found = []
-    for version in versions:
-        attributes = version.attributes
+    found, kinds = [], _Kinds()
+    for version, key in zip(versions, _keys(versions, page), strict=True):
+        attributes, checksums = version.attributes, version.checksums
         entry = {
-            "Key": encode(version.key),
+            "Key": key,
             "LastModified": version.modified,
             "ETag": f'"{version.etag}"',
             "Size": version.size,
             "StorageClass": attributes.storage_class,
         }
-        if version.checksums:
-            entry["ChecksumAlgorithm"] = [name.upper() for name in version.checksums]
-            entry["ChecksumType"] = version.checksum_type.value
+        if checksums:
+            kind = *checksums, version.checksum_type
+            entry["ChecksumAlgorithm"], entry["ChecksumType"] = kinds[kind]
         if names is not None:
             entry["Owner"] = names[attributes.owner]
         found.append(entry)
     return found
 
 
-def version_entries(
-    versions: Sequence[ObjectVersion], encode: Callable[[str], str], names: Names
-) -> list[Entry]:
+class _Kinds(dict[tuple[str, ...], tuple[list[str], str]]):
+    """How checksums are told, by their algorithms and their type: there are few on a page."""
+
+    def __missing__(self, kind: tuple[str, ...]) -> tuple[list[str], str]:
+        *algorithms, whole = kind
+        self[kind] = told = [name.upper() for name in algorithms], str(whole)
+        return told
+
+
+def _keys(versions: Sequence[ObjectVersion], page: Page) -> Sequence[str]:
+    return page.encode_all([version.key for version in versions])
+
+
+def version_entries(versions: Sequence[ObjectVersion], page: Page, names: Names) -> list[Entry]:
     """What a listing tells of versions."""
-    found = entries(versions, encode, names)
+    found = entries(versions, page, names)
     for entry, version in zip(found, versions, strict=True):
         entry["VersionId"] = shown_id(version)
         entry["IsLatest"] = version.is_latest
     return found
 
 
-def marker_entries(
-    markers: Sequence[ObjectVersion], encode: Callable[[str], str], names: Names
-) -> list[Entry]:
+def marker_entries(markers: Sequence[ObjectVersion], page: Page, names: Names) -> list[Entry]:
     """What a listing tells of delete markers."""
     return [
         {
-            "Key": encode(marker.key),
+            "Key": key,
             "LastModified": marker.modified,
             "Owner": names[marker.attributes.owner],
             "VersionId": shown_id(marker),
             "IsLatest": marker.is_latest,
         }
-        for marker in markers
+        for marker, key in zip(markers, _keys(markers, page), strict=True)
     ]
 
 
-def upload_entry(upload: MultipartUpload, encode: Callable[[str], str], names: Names) -> Entry:
+def upload_entry(upload: MultipartUpload, page: Page, names: Names) -> Entry:
     """What a listing tells of an upload in parts."""
     entry: Entry = {
-        "Key": encode(upload.key),
+        "Key": page.encode(upload.key),
         "UploadId": upload.id,
         "Initiated": upload.initiated,
         "Initiator": names[upload.initiator],
@@ -237,9 +244,9 @@ def upload_entry(upload: MultipartUpload, encode: Callable[[str], str], names: N
     return entry
 
 
-def prefixes(found: Iterable[str], encode: Callable[[str], str]) -> list[Entry]:
+def prefixes(found: Sequence[str], page: Page) -> list[Entry]:
     """Common prefixes."""
-    return [{"Prefix": encode(prefix)} for prefix in found]
+    return [{"Prefix": prefix} for prefix in page.encode_all(found)]
 
 
 def shown_id(version: ObjectVersion) -> str:

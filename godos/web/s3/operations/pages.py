@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from godos.web.s3.call import Request
 MOST = 1000  # entries of one page.  Source: Amazon S3 API Reference, ListObjectsV2
 _TOKEN = b"1"  # form of a continuation token
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*")
+_ALL_PLAIN = re.compile(r"[A-Za-z0-9_.~/\n-]*")
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -34,6 +35,10 @@ class Page:
         """How keys and prefixes are written in the answer."""
         return url_encoded if self.encoded else str
 
+    def encode_all(self, names: Sequence[str]) -> Sequence[str]:
+        """Each of many names as `encode` writes it."""
+        return all_url_encoded(names) if self.encoded else names
+
     def question(self, limit_member: str) -> dict[str, Any]:
         """What all listings tell of the question."""
         return {
@@ -47,6 +52,14 @@ class Page:
 def url_encoded(text: str) -> str:
     """Percent-encoded UTF-8; a slash stays, and a space is `%20`."""
     return text if _PLAIN.fullmatch(text) else quote(text, safe="/")
+
+
+def all_url_encoded(names: Sequence[str]) -> Sequence[str]:
+    """Each name `url_encoded`; looked at together, as it takes a third of the time."""
+    together = "\n".join(names)
+    if _ALL_PLAIN.fullmatch(together) and together.count("\n") < len(names):
+        return names
+    return [url_encoded(name) for name in names]
 
 
 def encoded_for_xml(text: str) -> str:

@@ -15,7 +15,12 @@ from godos.model.objects import NewUpload, PutRequest
 from godos.model.versions import Attributes, ChecksumType, Listing, Versioning
 from godos.web.errors import InvalidArgument
 from godos.web.s3.operations.listings import last_version
-from godos.web.s3.operations.pages import decode_token, encode_token, url_encoded
+from godos.web.s3.operations.pages import (
+    all_url_encoded,
+    decode_token,
+    encode_token,
+    url_encoded,
+)
 from tests.unit.web.fakes import FakeBody
 from tests.unit.web.s3.operations.client import ADA, BOB, ROOT, Client, Refused, result
 from tests.unit.web.test_headers import version
@@ -268,6 +273,12 @@ def test_encoded_names(names: set[str]) -> None:
 def test_encoding(text: str) -> None:
     """Names that need no encoding cost none, and are written as the others are."""
     assert url_encoded(text) == quote(text, safe="/")
+
+
+@given(st.lists(st.one_of(st.text("ab/\n"), st.text(st.characters(codec="utf-8")))))
+def test_encoding_together(names: list[str]) -> None:
+    """Many names are encoded as each of them is."""
+    assert list(all_url_encoded(names)) == [url_encoded(name) for name in names]
 
 
 def test_the_question_is_encoded_too(client: Client) -> None:
