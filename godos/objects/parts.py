@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from godos.model.bodies import IBody
 from godos.model.catalog import ICatalog
 from godos.model.encryption import DataKey, Encryption, IKeys
-from godos.model.errors import Conflict, InvalidEncryption, InvalidRange, NoSuchUpload
+from godos.model.errors import AccessDenied, Conflict, InvalidEncryption, InvalidRange, NoSuchUpload
 from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadState
 from godos.model.names import new_id
 from godos.model.objects import CopySource, PutRequest
@@ -119,7 +119,13 @@ class Parts:
                     "the upload was begun without a customer's key: its parts have none either"
                 )
             return None
-        opened: DataKey = await self._keys.open(descriptor, customer_key)
+        try:
+            opened: DataKey = await self._keys.open(descriptor, customer_key)
+        except AccessDenied as error:
+            # Nothing is read, so nobody is kept from it: the parts only do not fit together.
+            raise InvalidEncryption(
+                "the upload was begun with another customer's key than its part has"
+            ) from error
         return opened
 
     async def copy(

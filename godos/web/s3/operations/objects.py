@@ -32,6 +32,7 @@ from godos.web.s3.operations.attribute_members import (
 from godos.web.s3.operations.checksum_members import checksum_members
 from godos.web.s3.operations.conditions import if_range_holds, read_condition, write_condition
 from godos.web.s3.operations.encryption_members import customer_key, refuse_on_read
+from godos.web.s3.operations.expirations import Expirations
 from godos.web.s3.operations.lock_members import hold_members, retention_members
 from godos.web.s3.operations.naming import version_id_of
 from godos.web.s3.operations.owners import Ownership
@@ -65,6 +66,7 @@ class ObjectOperations:
         now: Callable[[], float],
     ) -> None:
         self._objects = objects
+        self._expirations = Expirations(objects)
         self._ownership = ownership
         self._counters = counters
         self._now = now
@@ -90,7 +92,7 @@ class ObjectOperations:
         put = upload_request(call, request, attributes, write_condition(request))
         version = await self._objects.put(target.bucket, target.key, body, put)
         self._counters.received += version.size
-        return written(version)
+        return {**written(version), **await self._expirations.told(version)}
 
     async def get_object(self, call: Call, request: Request) -> Result:
         """Begin to read an object; the answer's bytes follow as the client takes them."""
@@ -162,7 +164,7 @@ class ObjectOperations:
     async def _describe(
         self, call: Call, request: Request, version: ObjectVersion
     ) -> dict[str, Any]:
-        told = described(version)
+        told = {**described(version), **await self._expirations.told(version)}
         attributes = version.attributes
         if attributes.tags and await self._may(call, Action.GET_TAGGING, version):
             told["TagCount"] = len(attributes.tags)
