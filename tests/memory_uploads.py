@@ -10,7 +10,7 @@ from attrs import evolve
 
 from godos.deferreds import deferred
 from godos.model.bodies import IBody
-from godos.model.errors import InvalidRange, NoSuchUpload
+from godos.model.errors import AccessDenied, InvalidEncryption, InvalidRange, NoSuchUpload
 from godos.model.multipart import MultipartUpload, Part, PartsPage, UploadsPage, UploadState
 from godos.model.names import new_id
 from godos.model.objects import CompleteRequest, CopySource, NewUpload, PutRequest
@@ -77,7 +77,7 @@ class MemoryUploads:
     ) -> Part:
         upload = self._open(bucket, key, upload_id).upload
         encryption = request.encryption
-        check_key(upload.attributes.encryption, encryption.key if encryption else None)
+        check_key_of_upload(upload, encryption.key if encryption else None)
         self._space(bucket).check_quota(None, body.length or 0, 0)
         data = b"".join(await body.collect(ANY_SIZE))
         return self._store(bucket, upload, number, data, request)
@@ -111,7 +111,7 @@ class MemoryUploads:
     ) -> Part:
         upload = self._open(bucket, key, upload_id).upload
         encryption = request.encryption
-        check_key(upload.attributes.encryption, encryption.key if encryption else None)
+        check_key_of_upload(upload, encryption.key if encryption else None)
         version, data = self._source(source)
         wanted = source.request.range
         if wanted is not None:
@@ -146,6 +146,8 @@ class MemoryUploads:
         if upload.result is not None:
             return upload.result
         check_order(request.parts)
+        if request.customer_key is not None or upload.checksum:
+            check_key_of_upload(upload, request.customer_key)
         stored = {number: part for number, (part, _) in found.parts.items()}
         parts = chosen_parts(request.parts, stored)
         checksums, kind = checksums_of(upload, parts)
@@ -184,6 +186,22 @@ class MemoryUploads:
         ]
         opened.sort(key=lambda upload: upload.key.encode("utf-8"))
         return page_of_uploads(opened, prefix, delimiter, after, limit)
+
+
+def check_key_of_upload(upload: MultipartUpload, key: bytes | None) -> None:
+    """Fails: InvalidEncryption."""
+    try:
+        check_key(upload.attributes.encryption, key)
+    except AccessDenied as error:
+        raise InvalidEncryption("the upload was begun with another key") from error
+
+
+def check_uploads_key(upload: MultipartUpload, asked: Encryption | None) -> None:
+    """Fails: InvalidEncryption."""
+    try:
+        check_key(upload.attributes.encryption, asked.key if asked else None)
+    except AccessDenied as error:
+        raise InvalidEncryption("the upload was begun with another key") from error
 
 
 def page_of_parts(parts: Iterable[Part], after: int, limit: int) -> PartsPage:
