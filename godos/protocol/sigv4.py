@@ -38,6 +38,7 @@ SIGNATURE = b"X-Amz-Signature"  # the parameter that is not signed
 SERVICE = b"s3"
 TERMINATOR = b"aws4_request"
 LONGEST = 604800  # seconds that a presigned URL may be good for
+_BOUND = (b"x-amz-date", b"x-amz-content-sha256")  # signed by their values, in any case
 _KEYS = 1024  # signing keys remembered: each is good for one day and region
 
 
@@ -143,7 +144,11 @@ def check_headers(claim: Claim, headers: Mapping[bytes, bytes]) -> None:
         raise SignatureRefused(
             "AccessDenied", "the Host header must be signed", {"HeadersNotSigned": "host"}
         )
-    missing = [name for name in headers if name[:6] == b"x-amz-" and name not in signed]
+    missing = [
+        name
+        for name in headers
+        if name[:6] == b"x-amz-" and name not in signed and name not in _BOUND
+    ]
     if missing:
         raise SignatureRefused(
             "AccessDenied",

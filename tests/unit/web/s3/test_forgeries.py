@@ -215,7 +215,7 @@ V4_QUERY: dict[str, tuple[Change, str]] = {
     "another type": (header("Content-Type", "text/html"), MISMATCH),
     "an unsigned copy source": (header("x-amz-copy-source", "/secrets/k"), "AccessDenied"),
     "an unsigned acl": (header("x-amz-acl", "public-read"), "AccessDenied"),
-    "an unsigned word of the body": (header("x-amz-content-sha256", "0" * 64), "AccessDenied"),
+    "another word of the body": (header("x-amz-content-sha256", "0" * 64), MISMATCH),
     "a longer life": (target("X-Amz-Expires=600", "X-Amz-Expires=60000"), MISMATCH),
     "over a week": (
         target("X-Amz-Expires=600", "X-Amz-Expires=604801"),
