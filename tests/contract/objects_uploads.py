@@ -382,6 +382,23 @@ class UploadsContract:
         across = GetRequest(range=ByteRange(MIN_PART - 70_000, MIN_PART + 1))
         assert self.get(objects, request=across) == BIG[-70_000:] + TEXT[:2]
 
+    def test_customers_key_at_the_end(self, objects: Any) -> None:
+        """An upload is ended with the key that it began with, or without any; not by another."""
+        for checksum in ("", "sha256"):
+            upload = self.begin(objects, encryption=CUSTOMER, checksum=checksum)
+            part = self.part(objects, upload, 1, TEXT, encryption=CUSTOMER)
+            with pytest.raises(InvalidEncryption):
+                self.complete(objects, upload, [part], customer_key=b"w" * 32)
+            if checksum:
+                with pytest.raises(InvalidEncryption):
+                    self.complete(objects, upload, [part])
+            key = CUSTOMER.key if checksum else None
+            assert self.complete(objects, upload, [part], customer_key=key).size == len(TEXT)
+        plain = self.begin(objects)
+        part = self.part(objects, plain, 1, TEXT)
+        with pytest.raises(InvalidEncryption):
+            self.complete(objects, plain, [part], customer_key=CUSTOMER.key)
+
     def test_customers_key(self, objects: Any) -> None:
         """Each part is sent, and the object read, with the key that the upload began with."""
         upload = self.begin(objects, encryption=CUSTOMER)
