@@ -196,14 +196,6 @@ def check_key_of_upload(upload: MultipartUpload, key: bytes | None) -> None:
         raise InvalidEncryption("the upload was begun with another key") from error
 
 
-def check_uploads_key(upload: MultipartUpload, asked: Encryption | None) -> None:
-    """Fails: InvalidEncryption."""
-    try:
-        check_key(upload.attributes.encryption, asked.key if asked else None)
-    except AccessDenied as error:
-        raise InvalidEncryption("the upload was begun with another key") from error
-
-
 def page_of_parts(parts: Iterable[Part], after: int, limit: int) -> PartsPage:
     """Up to `limit` parts after a number."""
     rest = [part for part in parts if part.number > after]

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import evolve
 
 from godos.model.catalog import ICatalog
-from godos.model.encryption import IKeys
+from godos.model.encryption import Cipher, IKeys
 from godos.model.errors import Conflict, InvalidPart
 from godos.model.multipart import MultipartUpload, Part, PartsPage, UploadsPage
 from godos.model.names import new_id
@@ -23,7 +23,8 @@ from godos.objects.completion import (
     etag_of,
 )
 from godos.objects.defaults import check_lock, default_encryption, with_retention
-from godos.objects.parts import open_upload
+from godos.objects.keys import check_customer_key
+from godos.objects.parts import open_key, open_upload
 from godos.objects.quotas import Amount, Quotas
 
 PAGE = 1000  # parts that are read at a time
@@ -85,6 +86,7 @@ class Uploads:
         if upload.result is not None:
             return upload.result
         check_order(request.parts)
+        await self._check_key(upload, request.customer_key)
         settings = await self._catalog.settings(found)
         for _ in range(LOOKS):
             parts = chosen_parts(request.parts, await self._all(upload))
@@ -95,6 +97,21 @@ class Uploads:
             except InvalidPart:
                 continue  # one was sent anew since it was read: it may be as good as before
         raise Conflict("parts of the upload are being sent anew all the time: complete it again")
+
+    async def _check_key(self, upload: MultipartUpload, customer_key: bytes | None) -> None:
+        """
+        Let only who has the parts' key end an upload of a customer's key with checksums.
+
+        Without checksums S3 asks for no key, and clients send none; a wrong one is refused.
+        Source: Amazon S3 API Reference, CompleteMultipartUpload.
+
+        Fails: InvalidEncryption.
+        """
+        descriptor = upload.attributes.encryption
+        if descriptor is None or descriptor["cipher"] != Cipher.CUSTOMER:
+            check_customer_key(descriptor, customer_key)
+        elif customer_key is not None or upload.checksum:
+            await open_key(self._keys, descriptor, customer_key)
 
     def _assembled(
         self,

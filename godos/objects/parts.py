@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -119,14 +120,7 @@ class Parts:
                     "the upload was begun without a customer's key: its parts have none either"
                 )
             return None
-        try:
-            opened: DataKey = await self._keys.open(descriptor, customer_key)
-        except AccessDenied as error:
-            # Nothing is read, so nobody is kept from it: the parts only do not fit together.
-            raise InvalidEncryption(
-                "the upload was begun with another customer's key than its part has"
-            ) from error
-        return opened
+        return await open_key(self._keys, descriptor, customer_key)
 
     async def copy(
         self,
@@ -225,3 +219,21 @@ def check_within(source: CopySource, version: ObjectVersion) -> None:
     wanted = source.request.range
     if wanted is not None and wanted.last is not None and wanted.last >= version.size:
         raise InvalidRange(version.size)
+
+
+async def open_key(
+    keys: IKeys, descriptor: Mapping[str, Any], customer_key: bytes | None
+) -> DataKey:
+    """
+    The key that an upload was begun with, for one of its parts or its end.
+
+    Fails: InvalidEncryption: a customer's key is missing, not needed, or another.
+    """
+    try:
+        opened: DataKey = await keys.open(descriptor, customer_key)
+    except AccessDenied as error:
+        # Nothing is read, so nobody is kept from it: the parts only do not fit together.
+        raise InvalidEncryption(
+            "the upload was begun with another customer's key than came now"
+        ) from error
+    return opened

@@ -380,10 +380,19 @@ def test_encryption_is_told(store: Store) -> None:
 def test_customers_keys(store: Store) -> None:
     """All parts come with the key that the upload was begun with, and so does its end."""
     key, other = key_headers(b"k" * 32), key_headers(b"o" * 32)
-    upload = Upload(store, **key)
+    upload = Upload(store, **key, x_amz_checksum_algorithm="CRC32")
     assert upload.put(1, b"x").status == 400
-    assert upload.put(1, b"x", **other).status in (400, 403)
+    store.put("/objects/s")
+    source = {"x-amz-copy-source": "objects/s"}
+    for refused in (
+        upload.put(1, b"x", **other),
+        store.ask("PUT", upload.where(1), {**source, **other}),
+    ):
+        assert code(refused) == (400, "InvalidRequest")
     part = upload.put(1, b"x", **key)
+    wrong = upload.complete([(1, etag(part))], **other)
+    assert code(wrong) == (400, "InvalidRequest")
+    assert upload.complete([(1, etag(part))]).status == 400
     name = "x-amz-server-side-encryption-customer-key-md5"
     assert part.answer[name] == key["x-amz-server-side-encryption-customer-key-MD5"]
     assert upload.complete([(1, etag(part))], **key).status == 200
