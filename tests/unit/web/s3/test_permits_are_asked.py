@@ -1,0 +1,58 @@
+"""No operation forgets to show its object to the permit that waits for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from godos.model.errors import AccessDenied
+from godos.model.objects import GetRequest, NewUpload
+from godos.protocol.acl_rights import OF_OBJECTS, OF_UPLOADS
+from godos.web.counters import Counters
+from godos.web.s3.call import Table
+from godos.web.s3.request_facts import comes_later
+from godos.web.s3.routes import routes
+from tests.unit.web.s3.asking import ALT, NOW, Store, Users, now
+
+
+def table(store: Store) -> Table:
+    return routes(store.objects, Users(), Counters(), lambda: NOW, "us-east-1")  # type: ignore
+
+
+def waits(action: str | None) -> bool:
+    """Whether a decision about this action may wait for the object."""
+    return action is not None and (
+        action in OF_OBJECTS or action in OF_UPLOADS or comes_later(action)
+    )
+
+
+TABLE = table(Store())
+WAITING = sorted(name for name, route in TABLE.items() if waits(route.action))
+REQUESTS: dict[str, dict[str, Any]] = {
+    "PutObjectAcl": {"ACL": "public-read"},
+    "PutObjectTagging": {"Tagging": {"TagSet": [{"Key": "a", "Value": "b"}]}},
+    "PutObjectRetention": {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": NOW + 99}},
+    "PutObjectLegalHold": {"LegalHold": {"Status": "ON"}},
+    "GetObjectAttributes": {"ObjectAttributes": ["ETag"]},
+}
+
+
+def test_there_are_operations_that_wait() -> None:
+    """Those on objects and on uploads in parts."""
+    assert {"GetObject", "HeadObject", "GetObjectAcl", "ListParts"} <= set(WAITING)
+
+
+@pytest.mark.parametrize("operation", WAITING)
+def test_an_object_that_is_nobodys_business_is_refused(operation: str) -> None:
+    """By every operation whose decision waits for the object, and nothing is changed."""
+    store = Store()
+    store.table = table(store)
+    version = store.put("k", owner="main", tags={"x": "y"})
+    request = dict(REQUESTS.get(operation, {}))
+    if TABLE[operation].action in OF_UPLOADS:
+        upload = now(store.objects.create_upload("b", "k", NewUpload(initiator="main")))
+        request["UploadId"] = upload.id
+    with pytest.raises(AccessDenied):
+        store.do(ALT, operation, "k", **request)
+    assert now(store.objects.head("b", "k", GetRequest())) == version
