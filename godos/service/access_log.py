@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.logger import Logger, LogLevel
 
@@ -10,6 +11,8 @@ from godos.web.counters import Access, AccessLog
 
 _log = Logger("godos.access")
 _LINE = "{peer} {method} {target} {status} {sent} bytes {milliseconds:.1f} ms request={request_id}"
+# Parameters whose values let whoever reads them act as the signer, until the link expires.
+_SECRET = frozenset({b"x-amz-signature", b"x-amz-security-token", b"signature"})
 
 
 def access_log(level: Any) -> AccessLog:
@@ -27,7 +30,7 @@ def access_log(level: Any) -> AccessLog:
                 _LINE,
                 peer=access.peer,
                 method=access.method.decode("ascii", "replace"),
-                target=access.target.decode("ascii", "backslashreplace"),
+                target=shown(access.target),
                 status=access.status,
                 sent=access.sent,
                 milliseconds=access.duration * 1000,
@@ -35,3 +38,15 @@ def access_log(level: Any) -> AccessLog:
             )
 
     return log
+
+
+def shown(target: bytes) -> str:
+    """A request target without the signature of a presigned link."""
+    path, mark, query = target.partition(b"?")
+    kept = b"&".join(_without_secret(pair) for pair in query.split(b"&"))
+    return (path + mark + kept).decode("ascii", "backslashreplace")
+
+
+def _without_secret(pair: bytes) -> bytes:
+    name, equals, _ = pair.partition(b"=")
+    return name + equals + b"..." if unquote_to_bytes(name).lower() in _SECRET else pair

@@ -17,28 +17,59 @@ CLOSED = (
     "  No credentials are set, so it is open to this machine only: everybody on it may read and "
     "write everything, and nobody else can connect."
 )
+SIGNED = "  Requests must be signed with the key of a user."
+SIGNED_CLOSED = (
+    "  Requests must be signed with the key of a user; they can come from this machine only, "
+    "unless --address says more."
+)
 
 
-def welcome_embedded(url: str, storage: Sequence[Path], loopback_only: bool) -> list[str]:
-    """For the server that is all in one process."""
+def welcome_embedded(
+    url: str, storage: Sequence[Path], loopback_only: bool, signed: bool
+) -> list[str]:
+    """
+    For the server that is all in one process.
+
+    Args:
+        loopback_only: only this machine can connect.
+        signed: there are credentials.
+    """
     return [
         f"godos {__version__} runs.",
         f"  listens on  {url}",
         *(f"  stores in   {path}" for path in storage),
-        CLOSED if loopback_only else OPEN,
+        _who(loopback_only, signed),
+        *_try(url, signed),
+    ]
+
+
+def _who(loopback_only: bool, signed: bool) -> str:
+    """Who may use it."""
+    if signed:
+        return SIGNED_CLOSED if loopback_only else SIGNED
+    return CLOSED if loopback_only else OPEN
+
+
+def _try(url: str, signed: bool) -> list[str]:
+    """Commands that work against it as it is."""
+    if signed:
+        return [f"  Try:  aws --endpoint-url {url} s3 mb s3://mine"]
+    return [
         f"  Try:  curl -T README.rst {url}/objects/README.rst",
         f"        curl {url}/objects/README.rst",
     ]
 
 
-def welcome_api(url: str, state: State, queue: SqsAddress | None, loopback_only: bool) -> list[str]:
-    """For an API server."""
+def welcome_api(
+    url: str, state: State, queue: SqsAddress | None, loopback_only: bool, signed: bool
+) -> list[str]:
+    """For an API server; see `welcome_embedded`."""
     return [
         f"godos-api {__version__} runs.",
         f"  listens on  {url}",
         f"  catalog     {state}",
         f"  asks over   {_middleware(queue)}",
-        CLOSED if loopback_only else OPEN,
+        _who(loopback_only, signed),
     ]
 
 

@@ -172,7 +172,11 @@ class ApiServerDaemon:
         """For the terminal."""
         settings = self._settings
         return welcome_api(
-            self._listener.url, settings.state, settings.queue, settings.binding.loopback_only
+            self._listener.url,
+            settings.state,
+            settings.queue,
+            settings.binding.loopback_only,
+            bool(settings.s3.users),
         )
 
     @property

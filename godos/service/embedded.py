@@ -157,7 +157,10 @@ class EmbeddedServer:
         """For the terminal."""
         settings = self._settings
         return welcome_embedded(
-            self._listener.url, settings.storage, settings.binding.loopback_only
+            self._listener.url,
+            settings.storage,
+            settings.binding.loopback_only,
+            bool(settings.s3.users),
         )
 
     def _site(self) -> StreamingSite:
