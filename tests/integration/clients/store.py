@@ -101,9 +101,7 @@ def running(folder: Path, *words: str, certificate: Path | None = None) -> Itera
     users = folder / "users.toml"
     users.touch(0o600)
     users.write_text(_USERS.format(mine=mine, others=others))
-    server = Server(
-        folder, "godos", "godos", "--port", "0", "--credentials", str(users), *words
-    )
+    server = Server(folder, "godos", "godos", "--port", "0", "--credentials", str(users), *words)
     try:
         address = server.start().await_announced().daemon.address()
         scheme = "https" if certificate else "http"
