@@ -149,6 +149,16 @@ class ObjectPermit:
         if not self.settled:
             self._decide(upload, {})
 
+    def created(self) -> None:
+        """
+        Decide about an object that the request is only making, and so has no tags or list.
+
+        Raises:
+            AccessDenied: it would take an object that allows it.
+        """
+        if not self.settled:
+            self._decide(None, {})
+
     def absent(self) -> None:
         """
         Decide whether the caller may be told that there is nothing of this name.

@@ -32,6 +32,9 @@ class Permit(Protocol):
     def upload(self, upload: MultipartUpload, /) -> None:
         """Raises AccessDenied when it takes having begun this upload, and another did."""
 
+    def created(self) -> None:
+        """Raises AccessDenied when the object is only being made, and that is not enough."""
+
     def absent(self) -> None:
         """Raises AccessDenied when the caller may not know that a key does not exist."""
 
@@ -43,6 +46,9 @@ class _HoldsNothingBack:
         """Any will do."""
 
     def upload(self, upload: MultipartUpload, /) -> None:
+        """Any will do."""
+
+    def created(self) -> None:
         """Any will do."""
 
     def absent(self) -> None:

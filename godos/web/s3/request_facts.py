@@ -144,15 +144,15 @@ class RequestFacts:
         request = self.context.request
         if self.context.version_id is not None:
             request = {**request, "VersionId": self.context.version_id}
-        if self.action == Action.PUT_RETENTION:
-            retention = request.get("Retention", {})
+        if self.action == Action.PUT_RETENTION and "Retention" in request:
+            retention = request["Retention"]
             return {
                 **request,
                 "ObjectLockMode": retention.get("Mode"),
                 "ObjectLockRetainUntilDate": retention.get("RetainUntilDate"),
             }
-        if self.action == Action.PUT_LEGAL_HOLD:
-            held = request.get("LegalHold", {}).get("Status")
+        if self.action == Action.PUT_LEGAL_HOLD and "LegalHold" in request:
+            held = request["LegalHold"].get("Status")
             return {**request, "ObjectLockLegalHoldStatus": held}
         return request
 

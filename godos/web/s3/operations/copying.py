@@ -105,7 +105,7 @@ class CopyOperations:
             raise InvalidRequest("x-amz-tagging needs x-amz-tagging-directive: REPLACE")
         target = call.target
         if "Tagging" in request:
-            await call.allow(Action.PUT_TAGGING, target.bucket, target.key)
+            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
         await allow_lock(call, request)
         may_take_tags = None if new_tags else await _may_take_tags(call, name)
         owner, acl = await self._ownership.of_upload(call, request)
@@ -136,7 +136,7 @@ async def _may_take_tags(call: Call, name: SourceName) -> VersionPermit:
     action = Action.GET_TAGGING if name.version_id is None else Action.GET_VERSION_TAGGING
     try:
         permit = await call.allow(action, name.bucket, name.key, name.version_id)
-        await call.allow(Action.PUT_TAGGING, target.bucket, target.key)
+        (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
     except AccessDenied as error:
         refusal = error
 

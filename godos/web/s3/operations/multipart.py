@@ -81,7 +81,7 @@ class UploadOperations:
         refuse_unsupported(call.exchange, request)
         target = call.target
         if "Tagging" in request:
-            await call.allow(Action.PUT_TAGGING, target.bucket, target.key)
+            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
         await allow_lock(call, request)
         owner, acl = await self._ownership.of_upload(call, request)
         checksum, kind = upload_checksum(request)

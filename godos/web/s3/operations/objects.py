@@ -85,7 +85,7 @@ class ObjectOperations:
         body = upload_body(call)
         target = call.target
         if "Tagging" in request:
-            await call.allow(Action.PUT_TAGGING, target.bucket, target.key)
+            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
         await allow_lock(call, request)
         owner, acl = await self._ownership.of_upload(call, request)
         attributes = new_attributes(request, owner, acl, self._now())
@@ -251,9 +251,9 @@ async def allow_lock(call: Call, request: Request) -> None:
     """
     target = call.target
     if "ObjectLockMode" in request:
-        await call.allow(Action.PUT_RETENTION, target.bucket, target.key)
+        (await call.allow(Action.PUT_RETENTION, target.bucket, target.key)).created()
     if "ObjectLockLegalHoldStatus" in request:
-        await call.allow(Action.PUT_LEGAL_HOLD, target.bucket, target.key)
+        (await call.allow(Action.PUT_LEGAL_HOLD, target.bucket, target.key)).created()
 
 
 def _overrides(call: Call, request: Request) -> dict[str, str]:

@@ -95,7 +95,7 @@ class Store:
     async def _do(
         self, principal: Principal, operation: str, request: dict[str, Any], key: str
     ) -> Result:
-        exchange = FakeExchange("GET", "/")
+        exchange = FakeExchange("PUT", "/", body=b"")
         caller = Caller(principal, FakeBody([], 0))
         context = RequestContext(exchange, caller, request)
         version_id = request.get("VersionId")

@@ -11,6 +11,7 @@ from godos.model.acl import Acl, Grant, Permission
 from godos.model.errors import AccessDenied, NoSuchBucket
 from godos.model.multipart import MultipartUpload
 from godos.model.users import Principal
+from godos.protocol.acl import canned
 from godos.web.access import Action
 from godos.web.s3.call import HOLDS_NOTHING_BACK
 from tests.unit.web.s3.asking import ALT, ANONYMOUS, MAIN, ROOT, Store, now
@@ -164,6 +165,31 @@ def test_a_deny_of_what_a_body_says_holds_for_the_owner(store: Store) -> None:
         else:
             with pytest.raises(AccessDenied):
                 permit.version(version)
+
+
+def test_who_may_write_may_not_therefore_tag_what_they_write(store: Store) -> None:
+    """That takes a reason of its own, which the tags can be asked for; as in S3."""
+    acl = canned("public-read-write", "main", "main").document()
+    now(store.objects.set_setting("b", "acl", acl))
+    request = {"Tagging": "Level=low"}
+    store.check(ALT, Action.PUT, "k", request)
+    with pytest.raises(AccessDenied):
+        store.check(ALT, Action.PUT_TAGGING, "k", request).created()
+    store.check(MAIN, Action.PUT_TAGGING, "k", request).created()
+    condition = {"StringEquals": {"s3:RequestObjectTag/Level": "low"}}
+    policy(store, {"Action": "s3:PutObjectTagging", "Condition": condition})
+    store.check(ALT, Action.PUT_TAGGING, "k", request).created()
+    with pytest.raises(AccessDenied):
+        store.check(ALT, Action.PUT_TAGGING, "k", {"Tagging": "Level=high"}).created()
+
+
+def test_a_lock_that_comes_with_an_upload_is_asked_about(store: Store) -> None:
+    """Its headers say what a body says otherwise."""
+    condition = {"StringEquals": {"s3:object-lock-mode": "COMPLIANCE"}}
+    policy(store, {"Effect": "Deny", "Action": "s3:PutObjectRetention", "Condition": condition})
+    store.check(MAIN, Action.PUT_RETENTION, "k", {"ObjectLockMode": "GOVERNANCE"}).created()
+    with pytest.raises(AccessDenied):
+        store.check(MAIN, Action.PUT_RETENTION, "k", {"ObjectLockMode": "COMPLIANCE"}).created()
 
 
 def test_an_upload_belongs_to_who_began_it(store: Store) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from godos.model.errors import AccessDenied
-from godos.model.objects import GetRequest, NewUpload
+from godos.model.objects import GetRequest, NewUpload, PutRequest
+from godos.model.versions import Attributes
 from godos.protocol.acl_rights import OF_OBJECTS, OF_UPLOADS
 from godos.web.counters import Counters
 from godos.web.s3.call import Table
 from godos.web.s3.request_facts import comes_later
 from godos.web.s3.routes import routes
-from tests.unit.web.s3.asking import ALT, NOW, Store, Users, now
+from tests.unit.web.fakes import FakeBody
+from tests.unit.web.s3.asking import ALT, MAIN, NOW, Store, Users, now
 
 
 def table(store: Store) -> Table:
@@ -56,3 +58,22 @@ def test_an_object_that_is_nobodys_business_is_refused(operation: str) -> None:
     with pytest.raises(AccessDenied):
         store.do(ALT, operation, "k", **request)
     assert now(store.objects.head("b", "k", GetRequest())) == version
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "CopyObject", "CreateMultipartUpload"])
+def test_who_may_only_write_writes_no_tags(operation: str) -> None:
+    """Neither with an upload, nor with a copy; without tags they may write."""
+    store = Store()
+    store.table = table(store)
+    store.do(MAIN, "PutBucketAcl", ACL="public-read-write")
+    now(store.objects.create_bucket("source", "alt"))
+    put = PutRequest(Attributes(owner="alt"))
+    now(store.objects.put("source", "s", FakeBody([b""], 0), put))
+    request: dict[str, Any] = {}
+    if operation == "CopyObject":
+        request = {"CopySource": "source/s", "TaggingDirective": "REPLACE"}
+    with pytest.raises(AccessDenied, match="PutObjectTagging"):
+        store.do(ALT, operation, "k", **request, Tagging="a=b")
+    store.do(ALT, operation, "k", **request)
+    if operation != "CopyObject":  # whose source is not Main's
+        store.do(MAIN, operation, "k", Tagging="a=b")

@@ -77,6 +77,9 @@ class Guard:
         if upload.key in self.private:
             raise AccessDenied("this upload is nothing for you")
 
+    def created(self) -> None:
+        pass
+
     def absent(self) -> None:
         if self.secretive:
             raise AccessDenied("there may be something or not")
