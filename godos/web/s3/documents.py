@@ -14,6 +14,7 @@ from godos.web.s3.callers import Caller
 from godos.web.s3.operation import Operation
 from godos.web.s3.operations.checksum_members import raw_digest
 
+_VOUCHES_FOR_NOTHING = ("", "UNSIGNED-PAYLOAD")  # values of x-amz-content-sha256
 INLINE = 16 << 10  # bytes of a document that is read in the reactor's thread
 
 
@@ -40,8 +41,9 @@ class Documents:
         """
         pieces = await caller.body.collect(operation.body_limit)
         raw = b"".join(pieces)
-        vouched = _verify(operation, exchange, raw) or caller.sha256 is not None
-        if operation.requires_checksum and not vouched and caller.payload[:9] != "STREAMING":
+        vouched = _verify(operation, exchange, raw) or caller.payload not in _VOUCHES_FOR_NOTHING
+        # S3 asks it of all; people who type requests, and do not sign, are spared
+        if operation.requires_checksum and caller.signed and not vouched:
             raise InvalidRequest(
                 f"{operation.name} needs a header Content-MD5 or x-amz-checksum-… of its body"
             )
