@@ -24,6 +24,7 @@ _SIGNED = b"X-Amz-SignedHeaders"
 _SHA256 = b"X-Amz-Content-Sha256"
 _NEEDED = (_ALGORITHM, _CREDENTIAL, SIGNATURE, _DATE, _SIGNED, _EXPIRES)
 PARAMETERS = frozenset((*_NEEDED, _SHA256))
+_STANDARD = (b"content-md5", b"content-type")  # so does version 2
 _OWN = frozenset(name.lower() for name in PARAMETERS)
 
 _HEX = re.compile(rb"[0-9a-f]{64}")
@@ -68,7 +69,9 @@ def from_header(value: bytes, headers: Mapping[bytes, bytes]) -> Claim:
     payload = headers.get(SHA256_HEADER)
     if payload is None:
         raise SignatureRefused(
-            "InvalidRequest", "missing required header for this request: x-amz-content-sha256"
+            "InvalidRequest",
+            "missing required header for this request: x-amz-content-sha256 (UNSIGNED-PAYLOAD "
+            "will do)",
         )
     access_key, date, region, service, _ = given[b"Credential"].rsplit(b"/", 4)
     return Claim(
@@ -186,9 +189,16 @@ def payload_of(pairs: Pairs, headers: Mapping[bytes, bytes]) -> bytes:
     return given or headers.get(SHA256_HEADER) or UNSIGNED
 
 
+def is_hoisted(lower: bytes) -> bool:
+    """Whether a parameter of a presigned URL, named in lower case, is a header there."""
+    return lower in _STANDARD or (lower[:6] == b"x-amz-" and lower not in _OWN)
+
+
 def hoisted(pairs: Pairs, headers: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     """
-    The headers that a presigned URL carries as parameters, names in lower case.
+    The headers that a presigned URL carries as parameters and that did not come as headers.
+
+    Their names are in lower case.
 
     Raises:
         SignatureRefused: one came twice, or as a header of another value.
@@ -196,7 +206,7 @@ def hoisted(pairs: Pairs, headers: Mapping[bytes, bytes]) -> list[tuple[bytes, b
     found: dict[bytes, bytes] = {}
     for name, value in pairs:
         lower = name.lower()
-        if lower[:6] != b"x-amz-" or lower in _OWN:
+        if not is_hoisted(lower):
             continue
         if found.get(lower, value) != value or headers.get(lower, value) != value:
             raise SignatureRefused(

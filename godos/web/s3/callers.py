@@ -31,8 +31,8 @@ class Caller:
     `trailer_names` (in lower case) were announced, and are in `trailers` after the end.
 
     `signature_version` is as policies name it, or empty; `signed_at` seconds since the epoch.
-    `hoisted` are the `x-amz-` headers that a presigned URL carries as parameters: they are
-    to be read as if they were headers.
+    `by_query`: the URL was presigned; `hoisted` are the headers that it carries as parameters,
+    which are to be read as if they had come as headers (`hoisting.unhoisted`).
     """
 
     principal: Principal

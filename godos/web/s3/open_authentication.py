@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from godos.deferreds import InThread
 from godos.model.users import OPEN
-from godos.protocol import sigv4_claims
+from godos.protocol import sigv2, sigv4_claims
 from godos.protocol.signatures import SignatureRefused, joined
 from godos.protocol.sigv4_canonical import query_pairs
 from godos.web.exchange import IExchange
@@ -45,7 +45,7 @@ class OpenAuthentication:
         headers = joined(exchange.headers())
         query = exchange.target.partition(b"?")[2]
         pairs = query_pairs(query) if query else []
-        if not sigv4_claims.is_presigned(pairs):
+        if not (sigv4_claims.is_presigned(pairs) or sigv2.is_presigned(pairs)):
             return unsigned(exchange, headers, OPEN, self._in_thread)
         try:
             hoisted = sigv4_claims.hoisted(pairs, headers)
@@ -53,7 +53,7 @@ class OpenAuthentication:
             raise refusal(error) from error
         text = sigv4_claims.payload_of(pairs, headers)
         payload = announced(text, headers, exchange.body, self._in_thread)
-        return caller_of(OPEN, text, payload, hoisted=hoisted)
+        return caller_of(OPEN, text, payload, by_query=True, hoisted=hoisted)
 
     async def authenticate_form(
         self, exchange: IExchange, fields: Mapping[str, str], bucket: str
