@@ -33,15 +33,17 @@ def to_fields(attributes: Attributes) -> dict[str, Any]:
 
 def of_fields(data: Mapping[str, Any]) -> Attributes:
     """The attributes that a row holds."""
-    return Attributes(
-        headers=data.get("h", {}),
-        metadata=data.get("m", {}),
-        owner=data.get("own", ""),
-        tags=data.get("tags", {}),
-        acl=data.get("acl"),
-        storage_class=data.get("sc", _USUAL_CLASS),
-        lock=_lock(data["lock"]) if "lock" in data else _UNLOCKED,
-        encryption=data.get("enc"),
+    get = data.get
+    lock = get("lock")
+    return Attributes(  # by position: a listing makes a thousand of them
+        get("h", {}),
+        get("m", {}),
+        get("own", ""),
+        get("tags", {}),
+        get("acl"),
+        get("sc", _USUAL_CLASS),
+        _UNLOCKED if lock is None else _lock(lock),
+        get("enc"),
     )
 
 

@@ -8,7 +8,7 @@ bytes.  `transact` is the only way to write.  Everything S3 means is built once 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -20,13 +20,14 @@ MAX_ACTIONS = 100  # of one transaction.  Source: DynamoDB, TransactWriteItems
 MAX_ITEM = 380_000  # bytes of one item.  DynamoDB allows 400 KB with names and keys
 
 
-@frozen
-class Item:
+class Item(NamedTuple):
     """
     One row.  `data` is what the catalog keeps in JSON.
 
     `rev` and `state` are held beside it because conditions compare them; `expires`
     (seconds since the epoch) lets an engine tidy the row away, sooner or later or never.
+
+    A plain tuple, because a listing makes a thousand of them.
     """
 
     p: str

@@ -5,12 +5,12 @@ from __future__ import annotations
 from attrs import frozen
 
 from godos.catalog.items import IItemStore
-from godos.catalog.places import ObjectKey, head_partitions, history_key
-from godos.catalog.records import Head, head_of, is_delete_marker, older_of
+from godos.catalog.places import ObjectKey, head_partition, head_partitions, history_key
+from godos.catalog.records import Head, fields, head_of, is_delete_marker, older_of, version_of
 from godos.catalog.together import together
 from godos.catalog.version_ids import seq_of
 from godos.catalog.versions import Versions
-from godos.catalog.walking import Entry, Range, Walk
+from godos.catalog.walking import LARGEST_PAGE, MOST_QUERIES, Entry, Range, Walk
 from godos.model.errors import InvalidRequest
 from godos.model.versions import NULL_VERSION, Bucket, Listing, ObjectVersion
 
@@ -36,10 +36,13 @@ class Listings:
         """As ICatalog.list_objects."""
         if limit < 1:
             return Listing((), (), None)
+        keys = Range.of(prefix, delimiter, after)
+        if bucket.shards == 1 and not delimiter:
+            return await self._plain(bucket, keys, after, limit)
         walk = Walk(
             self._items,
             head_partitions(bucket),
-            Range.of(prefix, delimiter, after),
+            keys,
             lambda item: not is_delete_marker(item),
             limit,
         )
@@ -51,6 +54,26 @@ class Listings:
             if walk.tired:
                 break
         return _page(lines, limit, None if walk.ended else walk.after)
+
+    async def _plain(self, bucket: Bucket, keys: Range, after: str, limit: int) -> Listing:
+        """The common case: nothing to roll up or to merge, so a page of rows is one of lines."""
+        found: list[ObjectVersion] = []
+        start = None if keys.is_empty else keys.start
+        size = limit + 1  # one more than asked, to know whether there is a next page
+        for _query in range(MOST_QUERIES):
+            if start is None or len(found) > limit:
+                break
+            page = await self._items.query(head_partition(bucket, 0), start, keys.stop, limit=size)
+            found += [
+                version_of(bucket.name, item.s.decode(), fields(item), item.rev)
+                for item in page.items
+                if not is_delete_marker(item)
+            ]
+            start, size = page.cursor, min(LARGEST_PAGE, 2 * size)
+            after = page.items[-1].s.decode() if page.items else after
+        if len(found) > limit:
+            return Listing(tuple(found[:limit]), (), found[limit - 1].key)
+        return Listing(tuple(found), (), None if start is None else after)
 
     async def versions(
         self,
@@ -107,10 +130,18 @@ class Listings:
         self, bucket: Bucket, entries: list[Entry], after: str, below: int | None, limit: int
     ) -> list[list[Line]]:
         """The lines of each entry, at most `limit` (perhaps not all) of each."""
-        return await together(
-            self._lines(bucket, entry, below if entry.after == after else None, limit)
+        lines = [
+            None if entry.after == after and below is not None else _at_hand(bucket, entry)
             for entry in entries
+        ]
+        read = iter(
+            await together(
+                self._lines(bucket, entry, below if entry.after == after else None, limit)
+                for entry, known in zip(entries, lines, strict=True)
+                if known is None
+            )
         )
+        return [next(read) if known is None else known for known in lines]
 
     async def _lines(
         self, bucket: Bucket, entry: Entry, below: int | None, limit: int
@@ -163,6 +194,14 @@ async def _some(walk: Walk, count: int) -> list[Entry]:
         if walk.tired:
             break
     return entries
+
+
+def _at_hand(bucket: Bucket, entry: Entry) -> list[Line] | None:
+    """The lines of an entry that need no more reading; None: they do."""
+    head = _head(bucket, entry)
+    if head is None:
+        return [Line(entry.after, None)]
+    return None if head.older else [Line(entry.after, head.version)]
 
 
 def _head(bucket: Bucket, entry: Entry) -> Head | None:

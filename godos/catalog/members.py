@@ -97,7 +97,7 @@ class Members:
         place = APIS, server.id.encode()
         item = row(*place, self._draw_id(), addr=server.address, beat=server.beat)
         expires = int(self._clock.seconds() + API_KEPT)
-        refusal = await self._writer.write([Put(evolve(item, expires=expires))])
+        refusal = await self._writer.write([Put(item._replace(expires=expires))])
         if refusal is not None:
             refusal.or_unknown()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.buckets import Buckets
@@ -94,7 +93,7 @@ class Parts:
         before = part_of(standing)
         return [
             Put(put, RevIs(before.reference)),
-            Put(evolve(upload, rev=operation), RevIs(upload.rev or "")),
+            Put(upload._replace(rev=operation), RevIs(upload.rev or "")),
             *referenced(new, now),
             *let_go(before.incarnation, before.reference, operation, now),
         ]

@@ -201,26 +201,27 @@ def version_of(
     bucket: str, key: str, data: Mapping[str, Any], rev: str | None, latest: bool = True
 ) -> ObjectVersion:
     """The version that `version_fields` wrote down."""
-    null, seq, reference = bool(data.get("null")), data["seq"], data["ref"]
-    return ObjectVersion(
-        bucket=bucket,
-        key=key,
-        version_id=NULL_VERSION if null else version_id(seq, reference),
-        seq=seq,
-        etag=data.get("etag", ""),
-        size=data["size"],
-        modified=data["t"],
-        incarnation=data.get("inc"),
-        reference=reference,
-        rev=rev or "",
-        is_null=null,
-        is_delete_marker=bool(data.get("dm")),
-        is_latest=latest,
-        attributes=attributes.of_fields(data),
-        checksums=data.get("sums", {}),
-        checksum_type=ChecksumType(data.get("st", ChecksumType.FULL_OBJECT)),
-        manifest=data.get("man"),
-        parts=data.get("parts", 0),
+    get = data.get
+    null, seq, reference, kind = bool(get("null")), data["seq"], data["ref"], get("st")
+    return ObjectVersion(  # by position: a listing makes a thousand of them
+        bucket,
+        key,
+        NULL_VERSION if null else version_id(seq, reference),
+        seq,
+        get("etag", ""),
+        data["size"],
+        data["t"],
+        get("inc"),
+        reference,
+        rev or "",
+        null,
+        bool(get("dm")),
+        latest,
+        attributes.of_fields(data),
+        get("sums", {}),
+        ChecksumType.FULL_OBJECT if kind is None else ChecksumType(kind),
+        get("man"),
+        get("parts", 0),
     )
 
 

@@ -32,9 +32,12 @@ MAX_TRANSACTION = 4_000_000  # bytes of all its items.  Source: DynamoDB, Transa
 MAX_PLACES = 100  # of one get_many.  Source: DynamoDB, BatchGetItem
 PAGE_BYTES = 1 << 20  # after which a page ends, as DynamoDB's do
 
+_new = tuple.__new__  # what a NamedTuple's own constructor calls, at half its price
 _TOKEN_DIGITS = 32
 # One encoder for all: `json.dumps` with options makes one at each call.
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# `json.loads` looks for space around the text, for half as long again as it reads the rest.
+_of_json = json.JSONDecoder().raw_decode
 
 
 class Row(NamedTuple):
@@ -97,7 +100,8 @@ def to_row(item: Item) -> Row:
 
 def to_item(row: Row) -> Item:
     """Decode what `to_row` made."""
-    return Item(row.p, row.s, json.loads(row.j), row.rev, row.state, row.expires)
+    p, s, j, rev, state, expires = row
+    return _new(Item, (p, s, _of_json(j)[0], rev, state, expires))
 
 
 def to_steps(actions: Sequence[Action], token: str) -> tuple[Step, ...]:

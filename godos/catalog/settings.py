@@ -92,7 +92,7 @@ def _changed(bucket: Bucket, setting: str, document: Any, operation: str) -> Act
     if document is None:
         return Delete(*place)
     kept = row(*place, operation)
-    return Put(evolve(kept, data={**kept.data, "doc": document}))
+    return Put(kept._replace(data={**kept.data, "doc": document}))
 
 
 def _of_bucket(bucket: Bucket, setting: str, document: Any, operation: str) -> Action:

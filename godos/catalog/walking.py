@@ -10,7 +10,7 @@ from attrs import frozen
 from godos.catalog.items import IItemStore, Item
 from godos.catalog.together import together
 
-LARGEST_PAGE = 1000  # rows asked for at once
+LARGEST_PAGE = 1001  # rows asked for at once: S3's largest page, and one to know of a next
 SMALLEST_PAGE = 16
 DELIMITED_PAGE = 100  # at first, for a common prefix may make all but one row of no use
 MOST_QUERIES = 64  # after which a page ends short
@@ -42,6 +42,11 @@ class Range:
     delimiter: bytes
     start: bytes | None  # None: nothing is left
     stop: bytes | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no key is in it."""
+        return self.start is None or (self.stop is not None and self.start >= self.stop)
 
     @classmethod
     def of(cls, prefix: str, delimiter: str, after: str, inclusive: bool = False) -> Range:
@@ -172,6 +177,11 @@ class Walk:
         return Entry(self.after, item)
 
     async def _pop(self) -> Item | None:
+        if len(self._shards) == 1:
+            (shard,) = self._shards
+            if shard.waiting:
+                await shard.fill()
+            return shard.pop() if shard.next_key is not None else None
         waiting = [shard for shard in self._shards if shard.waiting]
         if waiting:
             await together(shard.fill() for shard in waiting)

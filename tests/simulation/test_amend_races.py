@@ -362,6 +362,7 @@ def test_one_of_two_users(kind: str, forgetful: bool) -> None:
             *(world.catalog(str(n)).put_user(user) for n, user in enumerate(rivals(kind)))
         )
         nothing_else(ends, User, UserExists)
+        assert len(only(User, ends)) == 1
         assert now(world.plain.users()) == only(User, ends)
 
 

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -126,7 +125,7 @@ class ItemsMachine(RuleBasedStateMachine):
         if not in_the_way:
             for action in actions:
                 if isinstance(action, Put):
-                    self.model[place(action)] = evolve(action.item)
+                    self.model[place(action)] = action.item._replace()
                 elif isinstance(action, Delete):
                     self.model.pop(place(action), None)
 

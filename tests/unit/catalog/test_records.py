@@ -66,7 +66,7 @@ def versions(draw: st.DrawFn) -> ObjectVersion:
 
 def stored(item: Item) -> Item:
     """The item as an engine gives it back."""
-    return evolve(item, data=json.loads(json.dumps(item.data)))
+    return item._replace(data=json.loads(json.dumps(item.data)))
 
 
 @given(versions(), st.booleans(), st.none() | st.integers(1, 2**40))
