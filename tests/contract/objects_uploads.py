@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from twisted.internet.defer import CancelledError
 
 from godos.model.encryption import Cipher, Encryption
 from godos.model.errors import (
@@ -46,6 +47,7 @@ from godos.model.versions import (
     Versioning,
     WriteCondition,
 )
+from tests.unit.objects.meddling import HeldBody
 from tests.unit.objects.stores import Body, now, whole
 
 TEXT = b"hello, world"
@@ -276,6 +278,53 @@ class UploadsContract:
                     work()
         assert now(objects.uploads("objects", "", "", ("", ""), 10)).uploads == ()
         assert self.get(objects) == TEXT
+
+    @pytest.mark.parametrize("end", ["complete", "abort"])
+    @pytest.mark.parametrize("data", [TEXT, BIG])
+    def test_a_part_that_comes_too_late(self, objects: Any, end: str, data: bytes) -> None:
+        """The upload ended while the part was on its way: it is refused."""
+        upload = self.begin(objects)
+        part = self.part(objects, upload, 1, TEXT)
+        body = HeldBody(data)
+        at = "objects", "a", upload.id
+        late = objects.upload_part(*at, 2, body, PutRequest())
+        assert body.asked_for
+        if end == "abort":
+            now(objects.abort_upload(*at))
+        else:
+            self.complete(objects, upload, [part])
+        body.release()
+        with pytest.raises(NoSuchUpload):
+            now(late)
+
+    def test_parts_of_one_number_at_once(self, objects: Any) -> None:
+        """Whichever came whole last counts, whichever began first."""
+        upload = self.begin(objects)
+        body = HeldBody(b"first")
+        first = objects.upload_part("objects", "a", upload.id, 1, body, PutRequest())
+        second = self.part(objects, upload, 1, b"second")
+        body.release()
+        with pytest.raises(InvalidPart):
+            self.complete(objects, upload, [second])
+        self.complete(objects, upload, [now(first)])
+        assert self.get(objects) == b"first"
+
+    @pytest.mark.parametrize("data", [TEXT, BIG])
+    def test_a_client_who_leaves(self, objects: Any, data: bytes) -> None:
+        """What did not come whole is neither a part nor an object."""
+        upload = self.begin(objects)
+        part, put = HeldBody(data), HeldBody(data)
+        for body, work in (
+            (part, objects.upload_part("objects", "a", upload.id, 1, part, PutRequest())),
+            (put, objects.put("objects", "a", put, PutRequest())),
+        ):
+            work.cancel()
+            with pytest.raises(CancelledError):
+                now(work)
+            assert body.cancelled
+        assert now(objects.parts("objects", "a", upload.id, 0, 10)).parts == ()
+        with pytest.raises(NoSuchKey):
+            self.get(objects)
 
     # -- what is refused at the end ---------------------------------------------------------
     def test_wrong_choices(self, objects: Any) -> None:
