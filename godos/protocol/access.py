@@ -13,6 +13,7 @@ Source: Amazon S3 User Guide, "How Amazon S3 authorizes a request"; AWS IAM User
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from attrs import define
@@ -29,7 +30,15 @@ from godos.protocol.policies_logic import Truth, every, negate, some
 from godos.protocol.policies_public import is_public
 from godos.protocol.policies_statements import DENIED, SILENT, Verdict, arn
 
-Thing = ObjectVersion | MultipartUpload | None  # what was found under the key
+
+class Made(Enum):
+    """Stands for an object that the request is only making."""
+
+    MADE = "made"
+
+
+MADE = Made.MADE
+Thing = ObjectVersion | MultipartUpload | Made | None  # what is under the key
 
 
 @define(eq=False)
@@ -134,6 +143,8 @@ class Question:
     def _by_object(self, thing: Thing) -> Truth:
         if thing is None:
             return None
+        if thing is MADE:
+            return self._by_making()
         if not isinstance(thing, ObjectVersion):
             return False
         owner = thing.attributes.owner or self.bucket.owner
@@ -141,6 +152,14 @@ class Question:
             return True
         wanted = acl_rights.ON_OBJECTS.get(self.action)
         return wanted is not None and self._granted(thing.attributes.acl, owner, wanted)
+
+    def _by_making(self) -> bool:
+        """Who makes an object will own it, and may tag it; so may who writes by a list."""
+        if self.action not in acl_rights.OF_BOTH_OWNERS:
+            return False
+        return self._has_rights or self._granted(
+            self.settings.get("acl"), self.bucket.owner, Permission.WRITE
+        )
 
     def _granted(self, document: Mapping[str, Any] | None, owner: str, wanted: Permission) -> bool:
         return acl_rights.grants(

@@ -40,14 +40,14 @@ ON_OBJECTS: Mapping[str, Permission] = {
 }
 
 # What the bucket's owner and the object's owner may do alike, and no list grants.
-_OF_BOTH_OWNERS = frozenset(
+OF_BOTH_OWNERS = frozenset(
     f"s3:{verb}Object{version}Tagging"
     for verb in ("Get", "Put", "Delete")
     for version in ("", "Version")
 )
 
 # What can depend on the object: on its list and its owner, or on its tags.
-OF_OBJECTS = _OF_BOTH_OWNERS | ON_OBJECTS.keys()
+OF_OBJECTS = OF_BOTH_OWNERS | ON_OBJECTS.keys()
 
 # What the one who began an upload in parts may do with it.
 OF_UPLOADS = frozenset(("s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"))

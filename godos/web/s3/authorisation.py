@@ -19,7 +19,7 @@ from godos.model.multipart import MultipartUpload
 from godos.model.users import Principal
 from godos.model.versions import Bucket, ObjectVersion
 from godos.protocol import acl_rights
-from godos.protocol.access import Question, Thing, store_answer
+from godos.protocol.access import MADE, Question, Thing, store_answer
 from godos.protocol.policies import Shelf
 from godos.web.access import Action
 from godos.web.s3.call import HOLDS_NOTHING_BACK, Permit
@@ -151,13 +151,13 @@ class ObjectPermit:
 
     def created(self) -> None:
         """
-        Decide about an object that the request is only making, and so has no tags or list.
+        Decide about an object that the request is only making: its maker may tag it.
 
         Raises:
-            AccessDenied: it would take an object that allows it.
+            AccessDenied: it takes more than making it.
         """
         if not self.settled:
-            self._decide(None, {})
+            self._decide(MADE, {})
 
     def absent(self) -> None:
         """

@@ -12,6 +12,7 @@ from godos.model.errors import AccessDenied, NoSuchBucket
 from godos.model.multipart import MultipartUpload
 from godos.model.users import Principal
 from godos.protocol.acl import canned
+from godos.protocol.bucket_access import Ownership, ownership_document
 from godos.web.access import Action
 from godos.web.s3.call import HOLDS_NOTHING_BACK
 from tests.unit.web.s3.asking import ALT, ANONYMOUS, MAIN, ROOT, Store, now
@@ -167,20 +168,39 @@ def test_a_deny_of_what_a_body_says_holds_for_the_owner(store: Store) -> None:
                 permit.version(version)
 
 
-def test_who_may_write_may_not_therefore_tag_what_they_write(store: Store) -> None:
-    """That takes a reason of its own, which the tags can be asked for; as in S3."""
-    acl = canned("public-read-write", "main", "main").document()
-    now(store.objects.set_setting("b", "acl", acl))
+def test_who_makes_an_object_may_tag_it(store: Store) -> None:
+    """It will be theirs; who does not sign needs a grant to write, or a policy."""
     request = {"Tagging": "Level=low"}
-    store.check(ALT, Action.PUT, "k", request)
-    with pytest.raises(AccessDenied):
-        store.check(ALT, Action.PUT_TAGGING, "k", request).created()
     store.check(MAIN, Action.PUT_TAGGING, "k", request).created()
-    condition = {"StringEquals": {"s3:RequestObjectTag/Level": "low"}}
-    policy(store, {"Action": "s3:PutObjectTagging", "Condition": condition})
     store.check(ALT, Action.PUT_TAGGING, "k", request).created()
     with pytest.raises(AccessDenied):
-        store.check(ALT, Action.PUT_TAGGING, "k", {"Tagging": "Level=high"}).created()
+        store.check(ANONYMOUS, Action.PUT_TAGGING, "k", request).created()
+    acl = canned("public-read-write", "main", "main").document()
+    now(store.objects.set_setting("b", "acl", acl))
+    store.check(ANONYMOUS, Action.PUT_TAGGING, "k", request).created()
+
+
+def test_tags_of_a_new_object_can_be_denied(store: Store) -> None:
+    """Whatever the maker may do otherwise."""
+    condition = {"StringNotEquals": {"s3:RequestObjectTag/Level": "low"}}
+    deny = {"Effect": "Deny", "Action": "s3:PutObjectTagging", "Condition": condition}
+    policy(store, {"Action": "s3:PutObject"}, deny)
+    for principal in (MAIN, ALT):
+        low, high = {"Tagging": "Level=low"}, {"Tagging": "Level=high"}
+        store.check(principal, Action.PUT_TAGGING, "k", low).created()
+        with pytest.raises(AccessDenied):
+            store.check(principal, Action.PUT_TAGGING, "k", high).created()
+
+
+def test_where_the_bucket_owner_owns_all_others_tag_nothing(store: Store) -> None:
+    """Unless a policy lets them."""
+    document = ownership_document(Ownership.ENFORCED)
+    now(store.objects.set_setting("b", "ownership-controls", document))
+    policy(store, {"Action": "s3:PutObject"})
+    with pytest.raises(AccessDenied):
+        store.check(ALT, Action.PUT_TAGGING, "k").created()
+    policy(store, {"Action": ["s3:PutObject", "s3:PutObjectTagging"]})
+    store.check(ALT, Action.PUT_TAGGING, "k").created()
 
 
 def test_a_lock_that_comes_with_an_upload_is_asked_about(store: Store) -> None:
