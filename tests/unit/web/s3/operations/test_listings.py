@@ -21,7 +21,6 @@ from godos.web.s3.operations.pages import (
     encode_token,
     url_encoded,
 )
-from tests.unit.protocol.test_lifecycle import version
 from tests.unit.web.fakes import FakeBody
 from tests.unit.web.s3.operations.client import ADA, BOB, ROOT, Client, Refused, result
 from tests.unit.web.versions import version
@@ -357,7 +356,7 @@ def test_versions_page_by_page(client: Client, size: int) -> None:
 def test_the_place_after_a_common_prefix() -> None:
     """A page that ends with a common prefix has no version to go on from."""
     assert last_version(Listing((version(key="a"),), ("b/",), "b/")) is None
-    assert last_version(Listing((version(key="c"),), ("b/",), "c")) == "c@0.0"
+    assert last_version(Listing((version(key="c"),), ("b/",), "c")) == "v1"
     assert last_version(Listing((version(key="c"),), (), None)) is None
 
 
