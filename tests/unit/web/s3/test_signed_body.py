@@ -21,7 +21,9 @@ from godos.model.errors import EntityTooLarge, GodosError, IncompleteBody, Paylo
 from godos.web.errors import S3Error
 from godos.web.request_body import RequestBody
 from godos.web.s3.authentication import Caller
-from godos.web.s3.signed_body import BACKLOG, CheckedBody, HashedReading
+from godos.web.s3.body_passage import BACKLOG
+from godos.web.s3.body_readings import HashedReading
+from godos.web.s3.signed_body import CheckedBody
 from tests.unit.web.fakes import FakeExchange
 from tests.unit.web.s3.signing import (
     CREDENTIALS,
