@@ -15,7 +15,8 @@ from godos.protocol.aws_chunked import Decoder
 from godos.protocol.signatures import UNSIGNED
 from godos.protocol.sigv4_chunks import ChunkSignatures
 from godos.web.errors import InvalidArgument, MissingContentLength, UnsupportedFeature
-from godos.web.s3.signed_body import CheckedBody, ChunkedReading, HashedReading
+from godos.web.s3.body_readings import ChunkedReading, HashedReading
+from godos.web.s3.signed_body import CheckedBody
 
 SIGNED_CHUNKS = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_CHUNKS_TRAILER = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
