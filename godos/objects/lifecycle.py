@@ -1,7 +1,7 @@
 """
 What the lifecycle rules of buckets want gone is removed here, bucket by bucket.
 
-Which versions are due `protocol/lifecycle.py` tells.  Every removal is a delete like a
+Which versions are due `protocol/lifecycle_review.py` tells.  Every removal is a delete like a
 client's: a lock keeps what it keeps, and markers come where versions are kept.
 """
 
@@ -25,16 +25,8 @@ from godos.model.errors import (
     PreconditionFailed,
 )
 from godos.model.versions import Bucket, Deleted, ObjectVersion, WriteCondition
-from godos.protocol.lifecycle import (
-    DAY,
-    Calendar,
-    Due,
-    Fate,
-    Review,
-    Rule,
-    is_abandoned,
-    rules_of,
-)
+from godos.protocol.lifecycle import DAY, Calendar, Rule, is_abandoned, rules_of
+from godos.protocol.lifecycle_review import Due, Fate, Review
 
 LEASE = "lifecycle"
 TURN = 60.0  # seconds between two looks at the lease, with days of usual length

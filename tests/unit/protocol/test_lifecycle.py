@@ -14,16 +14,14 @@ from godos.protocol.lifecycle import (
     DAY,
     REAL_DAYS,
     Calendar,
-    Due,
-    Fate,
     Filter,
-    Review,
     Rule,
     abort_of,
     expiration_of,
     is_abandoned,
     rules_of,
 )
+from godos.protocol.lifecycle_review import Due, Fate, Review
 
 MIDNIGHT = 1_388_534_400.0  # 1 January 2014
 SHORT = Calendar(10.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from godos.model.objects import NewUpload, PutRequest
 from godos.model.versions import Attributes, ChecksumType, Listing, Versioning
 from godos.web.errors import InvalidArgument
-from godos.web.s3.operations.listings import last_version
+from godos.web.s3.operations.listing_entries import last_version
 from godos.web.s3.operations.pages import (
     all_url_encoded,
     decode_token,

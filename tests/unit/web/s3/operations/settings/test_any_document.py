@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from godos.protocol.cors import CorsRequest, cors_rules, grant
-from godos.protocol.lifecycle import REAL_DAYS, Review, expiration_of, is_abandoned, rules_of
+from godos.protocol.lifecycle import REAL_DAYS, expiration_of, is_abandoned, rules_of
+from godos.protocol.lifecycle_review import Review
 from godos.web.s3.description import service
 from tests.unit.protocol.test_lifecycle import version
 from tests.unit.web.s3.operations.client import Client, Refused, result
