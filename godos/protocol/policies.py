@@ -1,9 +1,10 @@
 """
 The AWS policy language: what a bucket's policy, or a user's own, says of a request.
 
-The parts: `policies_reading` makes statements of JSON, `policies_statements` holds them and
-judges, `policies_conditions` and `policies_operators` compare, `policies_templates` and
-`policies_wildcards` match text, `policies_facts` is what is asked about.
+The parts: `policies_reading` and `policies_parsing` make statements of JSON,
+`policies_statements` holds them and judges, `policies_conditions` and `policies_operators`
+compare, `policies_templates` and `policies_wildcards` match text, `policies_facts` is what
+is asked about.
 """
 
 from __future__ import annotations
