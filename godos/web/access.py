@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from godos.model.users import ANONYMOUS as ANONYMOUS
 from godos.model.users import Principal as Principal
@@ -115,13 +115,3 @@ class Authorise(Protocol):
     def __call__(
         self, exchange: IExchange, action: Action, bucket: str, key: str, /
     ) -> Deferred[Principal]: ...
-
-
-def allow_anyone(
-    exchange: IExchange,  # noqa: ARG001
-    action: Action,  # noqa: ARG001
-    bucket: str,  # noqa: ARG001
-    key: str,  # noqa: ARG001
-) -> Deferred[Principal]:
-    """The `Authorise` of a server without credentials."""
-    return succeed(ANONYMOUS)

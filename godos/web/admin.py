@@ -22,8 +22,7 @@ from godos.web.channel_exchange import Verbs
 from godos.web.counters import Counters
 from godos.web.errors import InvalidArgument, NoSuchResource, VerbNotAllowed
 from godos.web.exchange import IExchange
-from godos.web.routes import version_of
-from godos.web.target import parse_names, parse_query, split
+from godos.web.target import parse_names, parse_query, split, version_of
 from godos.web.twisted_request import exchange_of
 
 READY_PATIENCE = 5.0  # seconds for the answer whether the server can serve

@@ -1,22 +1,17 @@
-"""The digests that a client announces of a body: header values to raw bytes."""
+"""
+The digests that HTTP's own headers announce of a body: header values to raw bytes.
+
+Each function yields (algorithm, digest) for what can be checked; others are left out.
+"""
 
 from __future__ import annotations
 
-import re
 from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections.abc import Iterator
 
 from godos.model.errors import InvalidDigest
-from godos.web.errors import InvalidArgument, UnsupportedFeature
 
-_HEX_SHA256 = re.compile(rb"[0-9a-fA-F]{64}")
-NO_AWS_CHUNKED = (
-    "bodies in aws-chunked form (x-amz-content-sha256: STREAMING-…) are not taken yet; "
-    "send the bytes as they are, with UNSIGNED-PAYLOAD or their SHA-256"
-)
-
-# Each yields (algorithm, digest) for what can be checked; other algorithms are left out.
 Announced = Iterator[tuple[str, bytes]]
 
 
@@ -33,11 +28,6 @@ def _base64(name: bytes, value: bytes, length: int) -> bytes:
 def content_md5(name: bytes, value: bytes) -> Announced:
     """`Content-MD5: <base64>`.  Source: RFC 1864."""
     yield "md5", _base64(name, value, 16)
-
-
-def checksum_sha256(name: bytes, value: bytes) -> Announced:
-    """`x-amz-checksum-sha256: <base64>`."""
-    yield "sha256", _base64(name, value, 32)
 
 
 def digest(name: bytes, value: bytes) -> Announced:
@@ -61,29 +51,9 @@ def content_digest(name: bytes, value: bytes) -> Announced:
             yield "sha256", _base64(name, text[1:-1], 32)
 
 
-def content_sha256(name: bytes, value: bytes) -> Announced:
-    """
-    `x-amz-content-sha256: <hex>`, which signing clients send.
-
-    Raises:
-        UnsupportedFeature: the body is in aws-chunked form; as it is it would be stored wrong.
-    """
-    if value.startswith(b"STREAMING-"):
-        raise UnsupportedFeature(NO_AWS_CHUNKED)
-    if value == b"UNSIGNED-PAYLOAD":
-        return
-    if _HEX_SHA256.fullmatch(value) is None:
-        raise InvalidArgument(
-            f"{name.decode()} is UNSIGNED-PAYLOAD or the 64 hex digits of a SHA-256"
-        )
-    yield "sha256", bytes.fromhex(value.decode())
-
-
 READERS = {
     b"content-md5": content_md5,
     b"digest": digest,
     b"content-digest": content_digest,
     b"repr-digest": content_digest,
-    b"x-amz-checksum-sha256": checksum_sha256,
-    b"x-amz-content-sha256": content_sha256,
 }

@@ -93,6 +93,19 @@ def parse_query(raw: bytes) -> Query:
     return Query(tuple(pairs))
 
 
+def version_of(query: Query) -> str | None:
+    """
+    The version that a request names, None for the latest.
+
+    Raises:
+        InvalidArgument: the parameter is there, but empty or twice.
+    """
+    version_id = query.one("versionId") if query else None
+    if version_id == "":
+        raise InvalidArgument("versionId is empty; name a version, or leave it out")
+    return version_id
+
+
 @define
 class Target:
     """`bucket` is empty for the store itself, and `key` for a bucket."""

@@ -16,13 +16,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import succeed
 from twisted.internet.threads import deferToThread
 
-from godos.web.access import allow_anyone
 from godos.web.admin import Admin
 from godos.web.counters import Counters
-from godos.web.objects import ObjectVerbs
 from godos.web.streaming import StreamingSite
 from godos.web.target import is_verb
 from tests.memory_objects import MemoryObjects
+from tests.open_front import open_front
 
 TEXT = b"hello, world" * 100_000  # more than one piece
 
@@ -43,9 +42,15 @@ def server() -> Iterator[Server]:
     objects = MemoryObjects(clock.seconds, 1 << 18)
     objects.create_bucket("objects", "anonymous")
     counters = Counters()
-    verbs = ObjectVerbs(objects, allow_anyone, clock, clock.seconds, counters).serve
-    admin = Admin(objects, allow_anyone, verbs, lambda: succeed(()), counters, clock)
-    site = StreamingSite(verbs, admin.app.resource(), is_verb, clock)
+    front = open_front(clock, objects, counters)
+    verbs = front.serving.serve
+    admin = Admin(objects, front.pipeline.admit, verbs, lambda: succeed(()), counters, clock)
+    site = StreamingSite(
+        verbs,
+        admin.app.resource(),
+        lambda exchange: is_verb(exchange.target, exchange.method),
+        clock,
+    )
     port = clock.listenTCP(0, site, interface="127.0.0.1")
     yield Server(f"http://127.0.0.1:{port.getHost().port}")
     pytest_twisted.blockon(port.stopListening())
@@ -77,7 +82,7 @@ async def test_names_on_the_wire(server: Server) -> None:
         put = await server(requests.put, url, data=b"x", timeout=20)
         got = await server(requests.get, url, timeout=20)
         assert (put.status_code, got.content) == (200, b"x")
-    listing = await server(requests.get, f"{server.url}/objects", timeout=20)
+    listing = await server(requests.get, f"{server.url}/objects?format=json", timeout=20)
     keys = [entry["Key"] for entry in listing.json()["Contents"]]
     assert keys == ["%", "../x", "a\nb\0", "a+b", "a//b", "a/b", "folder/", "é"]
 

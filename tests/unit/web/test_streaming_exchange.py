@@ -435,9 +435,10 @@ class TwistedRequestTests(SynchronousTestCase):
         """Each request goes where `is_verb` says, by its raw target and method."""
         asked: list[tuple[bytes, bytes]] = []
 
-        def is_verb(target: bytes, method: bytes) -> bool:
-            asked.append((target, method))
-            return target.startswith(b"/o//")
+        def is_verb(exchange: Any) -> bool:
+            asked.append((exchange.target, exchange.method))
+            started: bool = exchange.target.startswith(b"/o//")
+            return started
 
         class Leaf(Resource):
             isLeaf = True

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from godos.model.errors import BadDigest, InvalidDigest, InvalidRequest
+from godos.model.errors import BadDigest, InvalidRequest
 from godos.model.versions import ChecksumType
 from godos.web import digests
 from godos.web.errors import InvalidArgument, UnsupportedFeature
@@ -69,7 +69,6 @@ def announced(call: Call, request: Request) -> Announced:
         InvalidRequest: several checksums, or headers that do not fit each other.
         UnsupportedFeature: an algorithm that would not be checked.
     """
-    md5 = _content_md5(request)
     given = [name for member, name in _BY_MEMBER.items() if member in request]
     if not _NOT_KEPT.isdisjoint(request):
         unknown = ", ".join(sorted(_NOT_KEPT & request.keys()))
@@ -82,23 +81,13 @@ def announced(call: Call, request: Request) -> Announced:
     checksum = given[0] if given else trailer
     _check_algorithm(request, checksum)
     checksums = {name: raw_digest(name, request[_MEMBERS[name]]) for name in given}
-    md5, sha256 = _standard_digests(call.exchange, md5)
+    md5, sha256 = _standard_digests(call.exchange)
     if md5 is sha256 is None and not checksum:
         return _NONE
     return Announced(md5, sha256, checksums, checksum, bool(trailer))
 
 
 _NONE = Announced()
-
-
-def _content_md5(request: Request) -> bytes | None:
-    text = request.get("ContentMD5")
-    if text is None:
-        return None
-    digest = _decoded(text)
-    if len(digest) != 16:
-        raise InvalidDigest("Content-MD5 is not the base64 of 16 bytes")
-    return digest
 
 
 def _check_algorithm(request: Request, checksum: str) -> None:
@@ -142,13 +131,11 @@ def trailing_digests(call: Call) -> Mapping[str, bytes]:
     return found
 
 
-def _standard_digests(exchange: IExchange, md5: bytes | None) -> tuple[bytes | None, bytes | None]:
-    """`md5` and the digests of the headers that HTTP has for them."""
-    if exchange.method != b"PUT":  # a form's digest is not the file's
-        return md5, None
-    found: dict[str, bytes | None] = {"md5": md5, "sha256": None}
+def _standard_digests(exchange: IExchange) -> tuple[bytes | None, bytes | None]:
+    """MD5 and SHA-256 of the headers that HTTP has for them."""
+    found: dict[str, bytes | None] = {"md5": None, "sha256": None}
     for name, value in exchange.headers():
-        reader = _STANDARD.get(name)
+        reader = digests.READERS.get(name)
         if reader is None:
             continue
         for algorithm, digest in reader(name, value):

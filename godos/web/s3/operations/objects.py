@@ -20,10 +20,8 @@ from godos.model.users import OPEN
 from godos.model.versions import LockMode, ObjectVersion
 from godos.protocol.preconditions import resolve
 from godos.web.access import Action
-from godos.web.answers import Answer
 from godos.web.counters import Counters
 from godos.web.errors import InvalidArgument
-from godos.web.headers import not_modified
 from godos.web.s3.call import Call, Request, Result, Route, Table
 from godos.web.s3.operations.attribute_members import (
     new_attributes,
@@ -38,7 +36,7 @@ from godos.web.s3.operations.naming import version_id_of
 from godos.web.s3.operations.owners import Ownership
 from godos.web.s3.operations.ranges import content_range, parse_range
 from godos.web.s3.operations.uploading import upload_body, upload_request
-from godos.web.s3.operations.version_members import described, written
+from godos.web.s3.operations.version_members import described, not_modified, written
 
 # What an answer says instead of the object.  Source: Amazon S3 API Reference, GetObject.
 _OVERRIDES = {
@@ -100,7 +98,7 @@ class ObjectOperations:
         try:
             read, ranged = await self._open(call, wanted)
         except NotModified as same:
-            return Answer(304, not_modified(same.version))
+            return not_modified(same.version)
         except (NoSuchKey, NoSuchVersion):
             call.permit.absent()
             raise
@@ -119,7 +117,7 @@ class ObjectOperations:
             target = call.target
             version = await self._objects.head(target.bucket, target.key, wanted)
         except NotModified as same:
-            return Answer(304, not_modified(same.version))
+            return not_modified(same.version)
         except (NoSuchKey, NoSuchVersion):
             call.permit.absent()
             raise

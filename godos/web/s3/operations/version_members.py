@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from godos.model.versions import ObjectVersion
+from godos.web.answers import Answer
+from godos.web.dates import http_date
 from godos.web.s3.operations.attribute_members import STANDARD, STORED
 from godos.web.s3.operations.checksum_members import checksum_members
 from godos.web.s3.operations.encryption_members import encryption_members
@@ -56,3 +58,17 @@ def described(version: ObjectVersion) -> dict[str, Any]:
     if attributes.encryption is not None:
         told.update(encryption_members(attributes.encryption))
     return told
+
+
+def not_modified(version: ObjectVersion) -> Answer:
+    """The answer to who has this version already.  Source: RFC 9110, section 15.4.5."""
+    headers = [
+        (b"ETag", quoted(version.etag).encode()),
+        (b"Last-Modified", http_date(int(version.modified))),
+    ]
+    if not version.is_null:
+        headers.append((b"x-amz-version-id", version.version_id.encode()))
+    for name, shown in ((b"Cache-Control", "cache-control"), (b"Expires", "expires")):
+        if shown in version.headers:
+            headers.append((name, version.headers[shown].encode("utf-8")))
+    return Answer(304, headers)
