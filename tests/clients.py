@@ -68,8 +68,7 @@ def run(
     done = subprocess.run(
         [str(word) for word in words],
         input=said,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         cwd=home,
         env={**kept, "HOME": str(home), "LANG": "C.UTF-8", **variables},
         timeout=_PATIENCE,

@@ -12,15 +12,15 @@ from tests.integration.clients.store import Store, running
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """It enforces signatures, and knows buckets by host names as well."""
-    folder = tmp_path_factory.mktemp("store")
-    with running(folder, "--domain", "localhost") as started:
+    """It enforces signatures; beside that nothing is configured."""
+    with running(tmp_path_factory.mktemp("store")) as started:
         yield started
 
 
 @pytest.fixture
 def bucket(store: Store, request: pytest.FixtureRequest) -> str:
-    """An empty bucket of Alice's, named after the test."""
-    name = re.sub("[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    """An empty bucket of Alice's, named after the test and its module."""
+    words = f"{request.node.path.stem} {request.node.name}".lower().replace("test_", "")
+    name = re.sub("[^a-z0-9]+", "-", words).strip("-")
     store.client().create_bucket(Bucket=name)
     return name
