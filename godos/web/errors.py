@@ -28,10 +28,6 @@ class MissingContentLength(InvalidRequest):
     """An upload says neither how long it is nor that it comes in chunks."""
 
 
-class ExpectationFailed(InvalidRequest):
-    """The request expects something that no server of ours does."""
-
-
 class UnsupportedFeature(GodosError):
     """The request asks for a part of S3 that this server does not have.  Nothing was done."""
 
@@ -81,7 +77,6 @@ ANSWERS: Mapping[type[GodosError], tuple[int, str]] = {
     InvalidArgument: (400, "InvalidArgument"),
     MetadataTooLarge: (400, "MetadataTooLarge"),
     MissingContentLength: (411, "MissingContentLength"),
-    ExpectationFailed: (417, "ExpectationFailed"),
     UnsupportedFeature: (501, "NotImplemented"),
     NoSuchResource: (404, "NoSuchResource"),
     VerbNotAllowed: (405, "MethodNotAllowed"),

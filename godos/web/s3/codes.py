@@ -58,7 +58,6 @@ _BY_STATUS: Mapping[int, str] = {
     412: "PreconditionFailed",
     413: "RequestEntityTooLarge",
     416: "InvalidRange InvalidPartNumber",
-    417: "ExpectationFailed",
     500: "InternalError",
     501: "NotImplemented",
     503: "ServiceUnavailable SlowDown",
