@@ -21,17 +21,25 @@ from twisted.internet.defer import Deferred, DeferredList
 from godos.catalog.catalog import Catalog
 from godos.catalog.items import IItemStore
 from godos.model.blobs import BlobState
+from godos.model.catalog import OUTBOX_SHARDS
 from godos.model.errors import (
     BucketNotEmpty,
     Conflict,
+    InvalidPart,
     NoSuchBucket,
     NoSuchKey,
+    NoSuchUpload,
     NoSuchVersion,
     PreconditionFailed,
 )
+from godos.model.multipart import Part
 from godos.model.versions import Bucket, ObjectVersion, Versioning
 from tests.catalog_audit import audit
 from tests.contract.catalog import ONLY_NEW, empty, if_match, upload, whole_versions
+from tests.contract.catalog_amends import tagged
+from tests.contract.catalog_settings import NOTIFY
+from tests.contract.catalog_uploads import beginning, begun, blobs, object_of, part
+from tests.contract.catalog_uploads import collect as in_full
 
 
 class CatalogRaces:
@@ -212,6 +220,122 @@ class CatalogRaces:
                 await collect(catalogs[0])
                 assert await catalogs[0].blob(made.incarnation) is None
         (await audit(stores[0])).check_at_rest()
+
+    @ensureDeferred
+    async def test_parts_from_many(
+        self, catalogs: list[Catalog], stores: Sequence[IItemStore]
+    ) -> None:
+        """Parts that several send at once, again too, make an object of those that stand."""
+        bucket = await a_bucket(catalogs[0])
+        opened = await catalogs[0].create_upload(bucket, beginning())
+
+        async def send(sender: int) -> list[Part]:
+            catalog = catalogs[sender % len(catalogs)]
+            random = Random(sender)
+            numbers = [*range(1, 9), *(random.randrange(1, 9) for _ in range(4))]
+            random.shuffle(numbers)
+            return [await catalog.put_part(opened, bucket, part(n)) for n in numbers]
+
+        sent = [one for some in await at_once(*map(send, range(4))) for one in some]
+        standing = (await catalogs[0].parts(opened)).parts
+        assert [one.number for one in standing] == list(range(1, 9))
+        made = await catalogs[1].complete(bucket, opened, standing, object_of(standing))
+        gone = await in_full(catalogs[0])
+        assert gone == blobs(sent) - blobs(standing)
+        assert await catalogs[2].manifest(made.manifest or "") == standing
+        (await audit(stores[0])).check_at_rest()
+
+    @ensureDeferred
+    async def test_uploads_that_end_at_once(
+        self, catalogs: list[Catalog], stores: Sequence[IItemStore]
+    ) -> None:
+        """Completions, an abort, a part and collectors at once leave an object whole, or none."""
+        bucket = await a_bucket(catalogs[0])
+        expected = (ObjectVersion, Part, NoSuchUpload, InvalidPart, Conflict, type(None))
+        for turn in range(6):
+            key = f"k{turn}"
+            opened, parts = await begun(catalogs[0], bucket, 1, 2, key=key)
+            ends = await ended(
+                *(c.complete(bucket, opened, parts, object_of(parts)) for c in catalogs[:2]),
+                catalogs[2].abort(bucket, opened),
+                catalogs[0].put_part(opened, bucket, part(2)),
+                collect(catalogs[1]),
+                collect(catalogs[2]),
+            )
+            assert all(isinstance(end, expected) for end in ends), ends
+            await in_full(catalogs[0])
+            (await audit(stores[0])).check_at_rest()
+            made = {end.reference for end in ends if isinstance(end, ObjectVersion)}
+            assert len(made) <= 1
+            if made:
+                head = await catalogs[2].head(bucket, key)
+                assert {head.reference} == made
+                for one in await catalogs[2].manifest(head.manifest or ""):
+                    assert await catalogs[2].blob(one.incarnation or "") is not None
+
+    @ensureDeferred
+    async def test_a_list_is_collected_or_copied(
+        self, catalogs: list[Catalog], stores: Sequence[IItemStore]
+    ) -> None:
+        """A list of parts gains another reference, or goes with its parts, and never both."""
+        bucket = await a_bucket(catalogs[0])
+        for turn in range(6):
+            opened, parts = await begun(catalogs[0], bucket, 1, 2, key="old")
+            made = await catalogs[0].complete(bucket, opened, parts, object_of(parts))
+            await in_full(catalogs[0])
+            await catalogs[0].delete(bucket, "old")
+            copy = evolve(empty(), size=10, manifest=made.manifest, parts=2)
+            *_, copied = await ended(
+                collect(catalogs[0]),
+                collect(catalogs[1]),
+                catalogs[2].commit(bucket, f"new {turn}", copy),
+            )
+            gone = await in_full(catalogs[0])
+            (await audit(stores[0])).check_at_rest()
+            if isinstance(copied, ObjectVersion):
+                assert gone == set()
+            else:
+                assert isinstance(copied, Conflict)
+                for one in parts:
+                    assert await catalogs[2].blob(one.incarnation or "") is None
+
+    @ensureDeferred
+    async def test_changes_of_one_version(self, catalogs: list[Catalog]) -> None:
+        """Of 18 changes of one version's tags by 6, while others come on top, all are made."""
+        bucket = await a_bucket(catalogs[0], Versioning.ENABLED)
+        made = await catalogs[0].commit(bucket, "k", upload())
+
+        async def three(writer: int) -> None:
+            catalog = catalogs[writer % len(catalogs)]
+            for n in range(3):
+                tags = tagged(**{f"{writer}-{n}": ""})
+                await catalog.amend(bucket, "k", made.version_id, tags)
+                await catalog.commit(bucket, "k", empty())
+
+        await at_once(*map(three, range(6)))
+        found = await catalogs[0].version(bucket, "k", made.version_id)
+        assert len(found.attributes.tags) == 18
+        assert len(await whole_versions(catalogs[0], bucket, 100)) == 19
+
+    @ensureDeferred
+    async def test_events_of_one_key(self, catalogs: list[Catalog]) -> None:
+        """What 6 writers do to one key is told once each, and in the order of the versions."""
+        bucket = await a_bucket(catalogs[0], Versioning.ENABLED)
+        await catalogs[0].set_setting(bucket, "notification", NOTIFY)
+
+        async def three(writer: int) -> None:
+            for n in range(3):
+                new = empty(f"{writer} {n}", event="ObjectCreated:Put")
+                await catalogs[writer % len(catalogs)].commit(bucket, "k", new)
+
+        await at_once(*map(three, range(6)))
+        told = [
+            event.document["etag"]
+            for shard in range(OUTBOX_SHARDS)
+            for event in await catalogs[0].events(shard)
+        ]
+        versions = await whole_versions(catalogs[0], bucket, 100)
+        assert told == [version.etag for version in reversed(versions)]
 
     @ensureDeferred
     async def test_bucket_is_deleted_or_written(self, catalogs: list[Catalog]) -> None:

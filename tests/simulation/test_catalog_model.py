@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import define
+from attrs import define, evolve
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,14 +22,18 @@ from godos.catalog.catalog import Catalog
 from godos.model.errors import (
     BucketNotEmpty,
     GodosError,
+    MethodNotAllowed,
     NoSuchKey,
     NoSuchVersion,
+    ObjectLocked,
     PreconditionFailed,
 )
 from godos.model.versions import (
     NULL_VERSION,
     UNCONDITIONAL,
+    Attributes,
     Deleted,
+    Lock,
     ObjectVersion,
     Versioning,
     WriteCondition,
@@ -44,6 +48,7 @@ from tests.contract.catalog import (
     whole,
     whole_versions,
 )
+from tests.contract.catalog_uploads import beginning, blobs, collect, object_of, part
 from tests.memory_items import MemoryItems
 
 KEYS = ("a", "a/", "a/1", "a/2", "a/b/1", "b", "é/1", "\U0010ffff", "\U0010ffff/")
@@ -58,7 +63,10 @@ class Kept:
     version_id: str
     etag: str
     marker: bool
-    incarnation: str | None
+    bytes_: frozenset[str]  # incarnations that it holds
+    manifest: str | None = None
+    tags: str = ""
+    hold: bool = False
 
     @property
     def null(self) -> bool:
@@ -97,8 +105,69 @@ class CatalogMachine(RuleBasedStateMachine):
         if refused is not None:
             assert isinstance(end(self.catalog.commit(self.bucket, key, new, asked)), refused)
             return
+        if self._keeps_null(key):
+            assert isinstance(end(self.catalog.commit(self.bucket, key, new, asked)), ObjectLocked)
+            return
         made = done(self.catalog.commit(self.bucket, key, new, asked))
-        self._on_top(key, Kept(made.version_id, etag, False, made.incarnation))
+        held = frozenset([made.incarnation] if made.incarnation else [])
+        self._on_top(key, Kept(made.version_id, etag, False, held))
+
+    @rule(key=st.sampled_from(KEYS), sizes=st.lists(st.booleans(), min_size=1, max_size=3))
+    def put_in_parts(self, key: str, sizes: list[bool]) -> None:
+        """Parts with and without bytes, the first sent twice, one more than is chosen."""
+        self.count += 1
+        etag = f"etag {self.count}"
+        opened = done(self.catalog.create_upload(self.bucket, beginning(key)))
+        made = []
+        for number, has_bytes in enumerate([sizes[0], *sizes, True], 0):
+            new = part(max(number, 1), **({} if has_bytes else {"blob": None, "size": 0}))
+            made.append(done(self.catalog.put_part(opened, self.bucket, new)))
+        chosen = made[1:-1]
+        asked = self.catalog.complete(self.bucket, opened, chosen, object_of(chosen, etag))
+        if self._keeps_null(key):
+            assert isinstance(end(asked), ObjectLocked)
+            done(self.catalog.abort(self.bucket, opened))
+            self.dropped |= blobs(made)
+            return
+        version = done(asked)
+        self._on_top(
+            key,
+            Kept(version.version_id, etag, False, frozenset(blobs(chosen)), version.manifest),
+        )
+        self.dropped |= blobs([made[0], made[-1]])
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), to=st.sampled_from(KEYS))
+    def copy(self, data: st.DataObject, to: str) -> None:
+        """By reference: to the blob, or to the list of parts."""
+        key = data.draw(st.sampled_from(sorted(self.model)))
+        source = data.draw(st.sampled_from(self.model[key]))
+        if source.marker or self._keeps_null(to):
+            return
+        self.count += 1
+        new = empty(f"etag {self.count}")
+        if source.manifest is not None:
+            new = evolve(new, manifest=source.manifest)
+        elif source.bytes_:
+            (incarnation,) = source.bytes_
+            new = evolve(new, blob=done(self.catalog.blob(incarnation)))
+        made = done(self.catalog.commit(self.bucket, to, new))
+        self._on_top(to, Kept(made.version_id, new.etag, False, source.bytes_, source.manifest))
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), hold=st.booleans())
+    def amend(self, data: st.DataObject, hold: bool) -> None:
+        key = data.draw(st.sampled_from(sorted(self.model)))
+        chosen = data.draw(st.sampled_from(self.model[key]))
+        self.count += 1
+        tags = {"n": str(self.count)}
+        attributes = Attributes(tags=tags, lock=Lock(legal_hold=hold))
+        outcome = end(self.catalog.amend(self.bucket, key, chosen.version_id, lambda _: attributes))
+        if chosen.marker:
+            assert isinstance(outcome, MethodNotAllowed)
+            return
+        assert outcome.attributes == attributes
+        chosen.tags, chosen.hold = tags["n"], hold
 
     @rule(key=st.sampled_from(KEYS), condition=st.sampled_from(["none", "none", "same", "other"]))
     def delete(self, key: str, condition: str) -> None:
@@ -109,19 +178,27 @@ class CatalogMachine(RuleBasedStateMachine):
         if condition != "none" and not self.model.get(key):
             assert done(self.catalog.delete(self.bucket, key, None, asked)) == Deleted()
             return
+        if self._keeps_null(key):
+            refusal = end(self.catalog.delete(self.bucket, key, None, asked))
+            assert isinstance(refusal, ObjectLocked)
+            return
         deleted = done(self.catalog.delete(self.bucket, key, None, asked))
         if self.bucket.versioning is Versioning.OFF:
             self._drop(self.model.pop(key, []))
             return
         assert deleted.version_id is not None
-        self._on_top(key, Kept(deleted.version_id, "", True, None))
+        self._on_top(key, Kept(deleted.version_id, "", True, frozenset()))
 
     @precondition(lambda self: self.model)
     @rule(data=st.data())
     def delete_version(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.model)))
         chosen = data.draw(st.sampled_from(self.model[key]))
-        deleted = done(self.catalog.delete(self.bucket, key, chosen.version_id))
+        outcome = end(self.catalog.delete(self.bucket, key, chosen.version_id))
+        if chosen.hold:
+            assert isinstance(outcome, ObjectLocked)
+            return
+        deleted = outcome
         assert deleted.removed is not None
         assert deleted.removed.etag == chosen.etag
         assert deleted.is_delete_marker == chosen.marker
@@ -133,7 +210,11 @@ class CatalogMachine(RuleBasedStateMachine):
     @rule(key=st.sampled_from(KEYS))
     def delete_null_version(self, key: str) -> None:
         nulls = [kept for kept in self.model.get(key, []) if kept.null]
-        deleted = done(self.catalog.delete(self.bucket, key, NULL_VERSION))
+        outcome = end(self.catalog.delete(self.bucket, key, NULL_VERSION))
+        if any(kept.hold for kept in nulls):
+            assert isinstance(outcome, ObjectLocked)
+            return
+        deleted = outcome
         assert (deleted.removed is not None) == bool(nulls)
         self._drop(nulls)
         left = [kept for kept in self.model.get(key, []) if not kept.null]
@@ -143,10 +224,10 @@ class CatalogMachine(RuleBasedStateMachine):
 
     @rule()
     def collect(self) -> None:
-        told = {removal.blob.incarnation for removal in done(self.catalog.removals(0))}
-        assert told == self.dropped
-        for removal in done(self.catalog.removals(0)):
-            done(self.catalog.removed(removal))
+        used = {
+            held for versions in self.model.values() for kept in versions for held in kept.bytes_
+        }
+        assert run(collect(self.catalog)) == self.dropped - used
         self.dropped = set()
 
     @rule()
@@ -182,6 +263,10 @@ class CatalogMachine(RuleBasedStateMachine):
         for kept in self.model.get(key, []):
             seen = done(self.catalog.version(self.bucket, key, kept.version_id))
             assert (seen.etag, seen.is_delete_marker) == (kept.etag, kept.marker)
+            assert seen.attributes.tags.get("n", "") == kept.tags
+            assert seen.attributes.lock.legal_hold == kept.hold
+            if kept.manifest is not None:
+                assert blobs(done(self.catalog.manifest(seen.manifest))) == kept.bytes_
         if not any(kept.null for kept in self.model.get(key, [])):
             missing = end(self.catalog.version(self.bucket, key, NULL_VERSION))
             assert isinstance(missing, NoSuchVersion)
@@ -220,7 +305,13 @@ class CatalogMachine(RuleBasedStateMachine):
         self.model[key] = [kept, *older]
 
     def _drop(self, gone: list[Kept]) -> None:
-        self.dropped |= {kept.incarnation for kept in gone if kept.incarnation is not None}
+        self.dropped |= {held for kept in gone for held in kept.bytes_}
+
+    def _keeps_null(self, key: str) -> bool:
+        """Whether a null version is locked that a write of the null version would replace."""
+        if self.bucket.versioning is Versioning.ENABLED:
+            return False
+        return any(kept.null and kept.hold for kept in self.model.get(key, []))
 
     def _condition(self, key: str, name: str) -> tuple[WriteCondition, type[GodosError] | None]:
         """A condition, and the error it must end in."""

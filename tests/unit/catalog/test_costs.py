@@ -11,6 +11,8 @@ from twisted.internet.task import Clock
 from godos.catalog.catalog import Catalog
 from godos.model.versions import Bucket, Versioning
 from tests.contract.catalog import empty, upload
+from tests.contract.catalog_amends import tagged
+from tests.contract.catalog_uploads import beginning, object_of, part
 from tests.unit.catalog.scripted_items import RecordingItems
 
 
@@ -67,6 +69,37 @@ def test_empty_objects(versioning: Versioning) -> None:
     """A new object of 0 bytes writes one row."""
     till = Till(versioning)
     assert till.of(lambda: till.catalog.commit(till.bucket, "k", empty())) == (1, PUT)
+
+
+def test_uploads_in_parts() -> None:
+    """Each step of an upload in parts writes a few rows, however many parts there are."""
+    till = Till()
+    asked = beginning()
+    assert till.of(lambda: till.catalog.create_upload(till.bucket, asked))[0] == 3
+    opened = now(till.catalog.upload(till.bucket, "k", asked.id))
+    for number in range(1, 120):
+        rows, calls = till.of(lambda n=number: till.catalog.put_part(opened, till.bucket, part(n)))
+        assert rows == 4
+        assert "query" not in "".join(calls)
+    parts = now(till.catalog.parts(opened)).parts
+    till.items.written.clear()
+    now(till.catalog.complete(till.bucket, opened, parts, object_of(parts)))
+    draft, completion = till.items.written
+    assert (len(draft), len(completion)) == (3, 7)
+
+
+def test_amendments() -> None:
+    """A change of attributes writes one row."""
+    till = Till()
+    now(till.catalog.commit(till.bucket, "k", upload()))
+    assert till.of(lambda: till.catalog.amend(till.bucket, "k", None, tagged(a="1"))) == (1, PUT)
+
+
+def test_events_cost_where_they_are_wanted() -> None:
+    """A bucket that notifies nobody is read and written as if there were no events."""
+    till = Till()
+    put = upload(event="ObjectCreated:Put")
+    assert till.of(lambda: till.catalog.commit(till.bucket, "k", put)) == (3, PUT)
 
 
 def test_reads() -> None:

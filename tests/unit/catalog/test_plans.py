@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from godos.catalog.conditions import check_condition
-from godos.catalog.items import Absent, Action, Put, RevIs, StateIs
+from godos.catalog.items import Absent, Action, Check, Put, RevIs, StateIs
 from godos.catalog.places import ObjectKey
 from godos.catalog.plans import (
+    dropped,
     put_on_top,
     referenced,
     remove_head,
@@ -18,15 +18,12 @@ from godos.catalog.plans import (
     successor,
 )
 from godos.catalog.records import Head
-from godos.model.errors import NoSuchKey, PreconditionFailed
 from godos.model.names import new_id
 from godos.model.versions import (
     NULL_VERSION,
-    UNCONDITIONAL,
     Bucket,
     ObjectVersion,
     Versioning,
-    WriteCondition,
 )
 from tests.contract.catalog import BOTH, empty, upload
 
@@ -133,32 +130,17 @@ def test_bytes_that_are_there() -> None:
     assert shape(referenced(again, 0.0)) == [("Check", "B", StateIs("live")), ("Put", "R", None)]
 
 
-ANY, SAME = WriteCondition(if_match="*"), WriteCondition(if_match="e")
-OTHER, NEW = WriteCondition(if_match="x"), WriteCondition(if_none_match_any=True)
-
-
-@pytest.mark.parametrize(
-    ("condition", "nothing", "object_", "marker"),
-    [
-        (UNCONDITIONAL, None, None, None),
-        (ANY, NoSuchKey, None, NoSuchKey),
-        (SAME, NoSuchKey, None, NoSuchKey),
-        (OTHER, NoSuchKey, PreconditionFailed, NoSuchKey),
-        (NEW, None, PreconditionFailed, None),
-    ],
-)
-def test_conditions(
-    condition: WriteCondition,
-    nothing: type[Exception] | None,
-    object_: type[Exception] | None,
-    marker: type[Exception] | None,
-) -> None:
-    """Conditions hold or not over nothing, an object, and a delete marker."""
-    there = version(ON)
-    heads = [None, Head(there), Head(evolve(there, is_delete_marker=True))]
-    for head, refused in zip(heads, (nothing, object_, marker), strict=True):
-        if refused is None:
-            check_condition(condition, "k", head)
-        else:
-            with pytest.raises(refused):
-                check_condition(condition, "k", head)
+def test_a_list_of_parts() -> None:
+    """A list gains a reference only while it is live, and loses it with a word to the collector."""
+    new = evolve(empty(), manifest="c" * 32)
+    named = [("Check", "M", StateIs("live")), ("Put", "R", None)]
+    assert shape(referenced(new, 0.0)) == named
+    (check, put, *_) = referenced(new, 0.0)
+    assert isinstance(put, Put)
+    made = successor(OFF, None, new, False)
+    (delete, work) = dropped(made, new_id(), 0.0)
+    assert (delete.p, delete.s) == (put.item.p, put.item.s)
+    assert isinstance(work, Put)
+    assert work.item.data["kind"] == "m"
+    assert work.item.s.endswith(bytes.fromhex("c" * 32))
+    assert isinstance(check, Check)

@@ -33,12 +33,35 @@ from godos.model.errors import Unavailable
 from godos.model.members import Cluster
 from godos.model.names import new_id
 from godos.model.policy import Policy
-from godos.model.versions import NULL_VERSION, Attributes, Bucket, ObjectVersion, Versioning
+from godos.model.versions import (
+    NULL_VERSION,
+    PLAIN,
+    Attributes,
+    Bucket,
+    ChecksumType,
+    Lock,
+    LockMode,
+    ObjectVersion,
+    Versioning,
+)
 
 BUCKET = Bucket("photos", "b" * 32, "ann", 12.5, Versioning.ENABLED, 3, "r" * 32)
 AT = ObjectKey(BUCKET, "ключ/\U0001f600\n")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HEADERS = st.dictionaries(TEXT, TEXT, max_size=3)
+DOCUMENTS = st.none() | st.dictionaries(TEXT, TEXT | st.integers() | st.lists(TEXT), min_size=1)
+LOCKS = st.builds(Lock, st.sampled_from(LockMode), st.floats(0, 1e12), st.booleans())
+ATTRIBUTES = st.builds(
+    Attributes,
+    headers=HEADERS,
+    metadata=HEADERS,
+    owner=TEXT,
+    tags=HEADERS,
+    acl=DOCUMENTS,
+    storage_class=st.sampled_from(["STANDARD", "REDUCED_REDUNDANCY"]),
+    lock=LOCKS,
+    encryption=DOCUMENTS,
+)
 
 
 @st.composite
@@ -59,8 +82,11 @@ def versions(draw: st.DrawFn) -> ObjectVersion:
         rev=new_id(),
         is_null=null,
         is_delete_marker=marker,
-        attributes=Attributes(headers=draw(HEADERS), metadata=draw(HEADERS)),
+        attributes=draw(ATTRIBUTES),
         checksums=draw(HEADERS),
+        checksum_type=draw(st.sampled_from(ChecksumType)),
+        manifest=draw(st.none() | st.uuids().map(lambda u: u.hex)),
+        parts=draw(st.integers(0, 10_000)),
     )
 
 
@@ -91,11 +117,27 @@ def test_a_version_of_another_key(version: ObjectVersion) -> None:
         older_of(ObjectKey(BUCKET, "other"), item)
 
 
+def test_a_head_from_before() -> None:
+    """A row of an older godos, which knew less, is read as what it meant."""
+    data = {"f": 1, "seq": 4, "ref": "a" * 32, "t": 1.5, "etag": "e", "size": 5, "inc": "b" * 32}
+    head = head_of(AT, Item(*AT.head, {**data, "null": True, "older": True, "nul": None}, "r" * 32))
+    assert head.version == ObjectVersion(
+        "photos", AT.key, NULL_VERSION, 4, "e", 5, 1.5, "b" * 32, "a" * 32, "r" * 32
+    )
+    assert (head.version.attributes, head.older, head.null_seq) == (PLAIN, True, None)
+
+
 @pytest.mark.parametrize("versioning", list(Versioning))
-def test_buckets(versioning: Versioning) -> None:
-    """A bucket comes back as it was written."""
-    bucket = evolve(BUCKET, versioning=versioning)
-    assert bucket_of(stored(bucket_item(bucket))) == bucket
+@pytest.mark.parametrize("flags", [(False, False), (True, False), (False, True)])
+def test_buckets(versioning: Versioning, flags: tuple[bool, bool]) -> None:
+    """A bucket comes back as it was written, and one from before without what is new."""
+    locked, notifies = flags
+    bucket = evolve(BUCKET, versioning=versioning, object_lock=locked, notifies=notifies)
+    item = stored(bucket_item(bucket))
+    assert bucket_of(item) == bucket
+    assert {"lock", "notify"} & set(item.data) == {
+        name for name, flag in zip(("lock", "notify"), flags, strict=True) if flag
+    }
 
 
 @pytest.mark.parametrize("state", list(BlobState))
