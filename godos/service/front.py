@@ -18,7 +18,7 @@ from godos.model.errors import GodosError, Unavailable
 from godos.model.members import Cluster, Node
 from godos.model.names import new_id
 from godos.objects.collection import Collector
-from godos.objects.credentials import FileCredentials
+from godos.objects.credentials import Credentials
 from godos.objects.keys import Keys
 from godos.objects.lifecycle import Lifecycle
 from godos.objects.objects import Objects
@@ -168,7 +168,7 @@ class Front:
         s3 = s3_front(
             reactor,
             self.objects,
-            FileCredentials(around.s3.users),
+            Credentials(around.s3.users, around.catalog(), reactor),
             around.s3,
             around.guard,
             around.digests,

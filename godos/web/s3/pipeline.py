@@ -21,6 +21,7 @@ from godos.web.s3.authorisation import Authoriser, RequestContext
 from godos.web.s3.callers import Caller
 from godos.web.s3.cors import Cors
 from godos.web.s3.forms import Forms
+from godos.web.s3.hoisting import unhoisted
 from godos.web.s3.performing import Performer
 from godos.web.s3.website import Website
 from godos.web.serving import Course
@@ -93,6 +94,7 @@ class Pipeline:
         parts = self._parts
         caller = await parts.authentication.authenticate(exchange, host)
         course.user = caller.principal.name
+        exchange, target = unhoisted(exchange, target, caller)
         operation = dispatch.find(exchange.method, target, exchange)
         course.operation = operation.name
         request = operation.parse(target, exchange.headers())
