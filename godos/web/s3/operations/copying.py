@@ -35,8 +35,8 @@ from godos.web.s3.operations.encryption_members import (
     encryption_members,
     encryption_of,
 )
+from godos.web.s3.operations.leave import allow_extras, allow_new
 from godos.web.s3.operations.naming import SourceName, source_name
-from godos.web.s3.operations.objects import allow_lock
 from godos.web.s3.operations.owners import Ownership
 from godos.web.s3.operations.version_members import quoted
 
@@ -103,10 +103,7 @@ class CopyOperations:
         new_tags = _directive(request, "TaggingDirective") == _REPLACE
         if "Tagging" in request and not new_tags:
             raise InvalidRequest("x-amz-tagging needs x-amz-tagging-directive: REPLACE")
-        target = call.target
-        if "Tagging" in request:
-            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
-        await allow_lock(call, request)
+        await allow_extras(call, request)
         may_take_tags = None if new_tags else await _may_take_tags(call, name)
         owner, acl = await self._ownership.of_upload(call, request)
         asked = new_attributes(request, owner, acl, self._now())
@@ -132,11 +129,10 @@ async def _may_take_tags(call: Call, name: SourceName) -> VersionPermit:
 
     It is asked now and told later, for only the source's version tells if it has tags.
     """
-    target = call.target
     action = Action.GET_TAGGING if name.version_id is None else Action.GET_VERSION_TAGGING
     try:
         permit = await call.allow(action, name.bucket, name.key, name.version_id)
-        (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
+        await allow_new(call, Action.PUT_TAGGING)
     except AccessDenied as error:
         refusal = error
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from godos.model.errors import AccessDenied, GodosError
+from godos.model.errors import GodosError
 from godos.model.names import object_key
 from godos.model.objects import DeleteRequest, IObjects
 from godos.model.versions import NULL_VERSION, Deleted
@@ -16,6 +16,7 @@ from godos.web.errors import S3Error, UnsupportedFeature, answer_of, message_of
 from godos.web.exchange import IExchange
 from godos.web.s3.call import Call, Request, Result, Route, Table
 from godos.web.s3.operations.conditions import delete_condition
+from godos.web.s3.operations.leave import may_bypass
 from godos.web.s3.operations.naming import version_id_of
 
 MAX_DELETED = 1000  # objects of one request.  Source: Amazon S3 API Reference, DeleteObjects
@@ -100,22 +101,6 @@ class DeleteOperations:
         )
         wanted = DeleteRequest(version_id, condition, await may_bypass(call, request, key))
         return await self._objects.delete(bucket, key, wanted)
-
-
-async def may_bypass(call: Call, request: Request, key: str) -> bool:
-    """
-    Whether governance is to be bypassed.
-
-    Consoles ask for it with each delete, also for who may not: then it is as if they had
-    not asked, and only what is retained is refused.
-    """
-    if not request.get("BypassGovernanceRetention"):
-        return False
-    try:
-        await call.allow(Action.BYPASS_GOVERNANCE, call.target.bucket, key)
-    except AccessDenied:
-        return False
-    return True
 
 
 def _refuse_unsupported(exchange: IExchange) -> None:

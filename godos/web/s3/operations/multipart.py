@@ -31,8 +31,8 @@ from godos.web.s3.operations.encryption_members import (
     encryption_members,
     encryption_of,
 )
+from godos.web.s3.operations.leave import allow_extras
 from godos.web.s3.operations.naming import source_name
-from godos.web.s3.operations.objects import allow_lock
 from godos.web.s3.operations.owners import Owners, Ownership
 from godos.web.s3.operations.paging import page_of_parts
 from godos.web.s3.operations.ranges import parse_copied_range
@@ -80,9 +80,7 @@ class UploadOperations:
         """Begin an upload in parts."""
         refuse_unsupported(call.exchange, request)
         target = call.target
-        if "Tagging" in request:
-            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
-        await allow_lock(call, request)
+        await allow_extras(call, request)
         owner, acl = await self._ownership.of_upload(call, request)
         checksum, kind = upload_checksum(request)
         new = NewUpload(

@@ -12,7 +12,7 @@ from godos.model.versions import Lock, LockMode, ObjectVersion
 from godos.web.access import Action
 from godos.web.errors import S3Error
 from godos.web.s3.call import Call, Request, Result, Route, Table
-from godos.web.s3.operations.deleting import may_bypass
+from godos.web.s3.operations.leave import may_bypass
 from godos.web.s3.operations.lock_members import document_hold, document_retention
 from godos.web.s3.operations.naming import attributes_request, version_id_of
 

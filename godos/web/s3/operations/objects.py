@@ -31,6 +31,7 @@ from godos.web.s3.operations.checksum_members import checksum_members
 from godos.web.s3.operations.conditions import if_range_holds, read_condition, write_condition
 from godos.web.s3.operations.encryption_members import customer_key, refuse_on_read
 from godos.web.s3.operations.expirations import Expirations
+from godos.web.s3.operations.leave import allow_extras
 from godos.web.s3.operations.lock_members import hold_members, retention_members
 from godos.web.s3.operations.naming import version_id_of
 from godos.web.s3.operations.owners import Ownership
@@ -82,9 +83,7 @@ class ObjectOperations:
         refuse_unsupported(call.exchange, request)
         body = upload_body(call)
         target = call.target
-        if "Tagging" in request:
-            (await call.allow(Action.PUT_TAGGING, target.bucket, target.key)).created()
-        await allow_lock(call, request)
+        await allow_extras(call, request)
         owner, acl = await self._ownership.of_upload(call, request)
         attributes = new_attributes(request, owner, acl, self._now())
         put = upload_request(call, request, attributes, write_condition(request))
@@ -238,20 +237,6 @@ def read_request(call: Call, request: Request) -> GetRequest:
         customer_key(request),
         call.permit.version,
     )
-
-
-async def allow_lock(call: Call, request: Request) -> None:
-    """
-    Ask for what an upload with a lock needs.
-
-    Raises:
-        AccessDenied: the caller may not set it.
-    """
-    target = call.target
-    if "ObjectLockMode" in request:
-        (await call.allow(Action.PUT_RETENTION, target.bucket, target.key)).created()
-    if "ObjectLockLegalHoldStatus" in request:
-        (await call.allow(Action.PUT_LEGAL_HOLD, target.bucket, target.key)).created()
 
 
 def _overrides(call: Call, request: Request) -> dict[str, str]:
