@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from botocore.config import Config
 from tests.integration.cluster import Server
 
 REGION = "us-east-1"
+_FAULT = re.compile(r"^\S+Z (critical|error) |^Traceback|Unhandled error")
 _USERS = """
 [[user]]
 id = "alice"
@@ -96,7 +98,11 @@ class Store:
 
 @contextmanager
 def running(folder: Path, *words: str, certificate: Path | None = None) -> Iterator[Store]:
-    """A server of its own with `words` after `twistd -n godos`, ended afterwards."""
+    """
+    A server of its own with `words` after `twistd -n godos`, ended afterwards.
+
+    Its log must tell of no fault, even where a client tried again and was served.
+    """
     mine, others = Key(), Key()
     users = folder / "users.toml"
     users.touch(0o600)
@@ -106,6 +112,8 @@ def running(folder: Path, *words: str, certificate: Path | None = None) -> Itera
         address = server.start().await_announced().daemon.address()
         scheme = "https" if certificate else "http"
         yield Store(server, f"{scheme}://{address}", mine, others, certificate)
+        faults = [line for line in server.log.splitlines() if _FAULT.search(line)]
+        assert faults == []
     finally:
         server.close()
 

@@ -34,7 +34,7 @@ def cli(store: Store, tmp_path: Path) -> Aws:
         home / ".aws",
         {
             "credentials": _profiles(default=store.key, other=store.others),
-            "config": f"[default]\nregion = {REGION}\nendpoint_url = {store.url}\n".encode(),
+            "config": f"[default]\nregion = {REGION}\ns3 =\n  signature_version = s3v4\n".encode(),
         },
     )
     variables = {"AWS_ENDPOINT_URL": store.url, "AWS_EC2_METADATA_DISABLED": "true"}
@@ -110,6 +110,7 @@ def test_presign(cli: Aws, bucket: str) -> None:
     for key in ("shown", "hidden"):
         cli("s3", "cp", "-", f"s3://{bucket}/{key}", said=key.encode())
     link = cli("s3", "presign", f"s3://{bucket}/shown", "--expires-in", "60").strip()
+    assert "X-Amz-Signature=" in link
     assert requests.get(link, timeout=20).content == b"shown"
     assert requests.get(link.partition("?")[0], timeout=20).status_code == 403
     assert requests.get(link.replace("shown", "hidden"), timeout=20).status_code == 403

@@ -132,7 +132,7 @@ def test_presigned_links(store: Store, bucket: str, version: str, life: str) -> 
     assert (got.content, got.headers["Content-Type"]) == (b"by link", "text/x-mine")
     for changed in (put.replace(life, f"{life}1"), put.replace("a%20b", "a%20c")):
         assert changed != put
-        assert requests.put(changed, data=b"no", timeout=20).status_code in {400, 403}
+        assert requests.put(changed, data=b"no", timeout=20).status_code == 403
     assert store.content(bucket) == {"a b/ü": b"by link"}
 
 
