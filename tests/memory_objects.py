@@ -40,6 +40,7 @@ from godos.model.objects import (
     PutRequest,
 )
 from godos.model.versions import (
+    NULL_VERSION,
     Bucket,
     Deleted,
     Listing,
@@ -217,10 +218,11 @@ class MemoryObjects(MemoryUploads):
 
     def _version(self, space: Space, key: str, etag: str, size: int) -> ObjectVersion:
         versions = space.keys.get(key)
+        null = space.bucket.versioning is not Versioning.ENABLED
         return ObjectVersion(
             bucket=space.bucket.name,
             key=key,
-            version_id=new_id(),
+            version_id=NULL_VERSION if null else new_id(),
             seq=versions[0].version.seq + 1 if versions else 1,
             etag=etag,
             size=size,
@@ -228,7 +230,7 @@ class MemoryObjects(MemoryUploads):
             incarnation=new_id() if size else None,
             reference=new_id(),
             rev=new_id(),
-            is_null=space.bucket.versioning is not Versioning.ENABLED,
+            is_null=null,
         )
 
     def _find(self, bucket: str, key: str, request: GetRequest) -> Stored:

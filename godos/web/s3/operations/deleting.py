@@ -48,12 +48,11 @@ class DeleteOperations:
             version_id_of(request), condition, await may_bypass(call, request, target.key)
         )
         deleted: Deleted = await self._objects.delete(target.bucket, target.key, wanted)
-        told: dict[str, Any] = {}
-        if deleted.version_id not in (None, NULL_VERSION):
-            told["VersionId"] = deleted.version_id
-        if deleted.is_delete_marker:
-            told["DeleteMarker"] = True
-        return told
+        if deleted.is_delete_marker:  # also one with the id null: there are versions here
+            return {"VersionId": deleted.version_id, "DeleteMarker": True}
+        if deleted.version_id in (None, NULL_VERSION):
+            return {}
+        return {"VersionId": deleted.version_id}
 
     async def delete_objects(self, call: Call, request: Request) -> Result:
         """Delete up to 1000 objects or versions; each has its own outcome."""

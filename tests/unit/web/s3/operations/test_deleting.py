@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from godos.model.errors import NotEnoughNodes
+from godos.model.versions import Versioning
 from godos.web.access import Action
 from godos.web.s3.operations import deleting
 from tests.unit.web.fakes import FakeExchange
@@ -68,6 +69,16 @@ def test_the_null_version(store: Store) -> None:
     store.put("/objects/a")
     assert store.done("DELETE", "/objects/a?versionId=null").answer == {}
     assert store.get("/objects/a").status == 404
+
+
+def test_markers_of_suspended_versioning(store: Store) -> None:
+    """While versioning is suspended a marker takes the place of the version `null`."""
+    store.put("/versioned/a")
+    store.objects.set_versioning("versioned", Versioning.SUSPENDED)
+    told = {"x-amz-version-id": "null", "x-amz-delete-marker": "true"}
+    assert store.done("DELETE", "/versioned/a").answer == told
+    assert store.done("DELETE", "/versioned/a?versionId=null").answer == told
+    assert store.get("/versioned/a").sent == TEXT
 
 
 @pytest.mark.parametrize(
