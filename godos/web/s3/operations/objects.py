@@ -163,7 +163,9 @@ class ObjectOperations:
     ) -> dict[str, Any]:
         told = {**described(version), **await self._expirations.told(version)}
         attributes = version.attributes
-        if attributes.tags and await self._may(call, Action.GET_TAGGING, version):
+        named = "VersionId" in request
+        tagging = Action.GET_VERSION_TAGGING if named else Action.GET_TAGGING
+        if attributes.tags and await self._may(call, tagging, version):
             told["TagCount"] = len(attributes.tags)
         lock = attributes.lock
         if lock.legal_hold or lock.mode is not LockMode.NONE:

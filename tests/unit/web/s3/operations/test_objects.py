@@ -529,6 +529,10 @@ def test_tags_of_an_upload(store: Store) -> None:
     assert store.get("/objects/a").answer["x-amz-tagging-count"] == "3"
     store.guard.refused.add(Action.GET_TAGGING)
     assert "x-amz-tagging-count" not in store.get("/objects/a").answer
+    named = "/objects/a?versionId=null"
+    assert store.get(named).answer["x-amz-tagging-count"] == "3"
+    store.guard.refused.add(Action.GET_VERSION_TAGGING)
+    assert "x-amz-tagging-count" not in store.get(named).answer
 
 
 @pytest.mark.parametrize(
