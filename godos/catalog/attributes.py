@@ -8,12 +8,16 @@ older godos, which knew less, are read as what they meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from godos.model.versions import Attributes, Lock, LockMode
 
 _UNLOCKED = Lock()
 _USUAL_CLASS = "STANDARD"
+_NOTHING: Mapping[str, str] = {}  # shared by all, and never written to
+_OF_ITS_OWN = frozenset(("m", "tags", "acl", "lock", "enc"))  # what tells objects apart
+_ALIKE = 1024  # attributes that are remembered, because many objects have the same
 
 
 def to_fields(attributes: Attributes) -> dict[str, Any]:
@@ -34,17 +38,28 @@ def to_fields(attributes: Attributes) -> dict[str, Any]:
 def of_fields(data: Mapping[str, Any]) -> Attributes:
     """The attributes that a row holds."""
     get = data.get
+    if _OF_ITS_OWN.isdisjoint(data):  # a listing reads a thousand of them
+        headers = get("h")
+        of_headers = tuple(headers.items()) if headers else ()
+        return _plain(of_headers, get("own", ""), get("sc", _USUAL_CLASS))
     lock = get("lock")
-    return Attributes(  # by position: a listing makes a thousand of them
-        get("h", {}),
-        get("m", {}),
+    return Attributes(
+        get("h", _NOTHING),
+        get("m", _NOTHING),
         get("own", ""),
-        get("tags", {}),
+        get("tags", _NOTHING),
         get("acl"),
         get("sc", _USUAL_CLASS),
         _UNLOCKED if lock is None else _lock(lock),
         get("enc"),
     )
+
+
+@lru_cache(_ALIKE)
+def _plain(headers: tuple[tuple[str, str], ...], owner: str, storage_class: str) -> Attributes:
+    """Attributes that have no more than this, made once: nobody changes them."""
+    of_headers = dict(headers) if headers else _NOTHING
+    return Attributes(of_headers, owner=owner, storage_class=storage_class)
 
 
 def _lock(kept: Any) -> Lock:

@@ -26,6 +26,7 @@ from godos.model.versions import (
 
 ACTIVE, DELETING = "active", "deleting"  # states of a bucket
 MANIFEST = "m"  # the kind of a collect row that names a list of parts, and not a blob
+_NO_SUMS: Mapping[str, str] = {}  # shared by all, and never written to
 _NUMBERS = (int, float)  # whose zero says something; bool is not among them
 
 
@@ -218,7 +219,7 @@ def version_of(
         bool(get("dm")),
         latest,
         attributes.of_fields(data),
-        get("sums", {}),
+        get("sums", _NO_SUMS),
         ChecksumType.FULL_OBJECT if kind is None else ChecksumType(kind),
         get("man"),
         get("parts", 0),

@@ -104,6 +104,17 @@ def to_item(row: Row) -> Item:
     return _new(Item, (p, s, _of_json(j)[0], rev, state, expires))
 
 
+def to_items(rows: Sequence[Row]) -> tuple[Item, ...]:
+    """Decode many rows; their data is read as one text, which takes two thirds of the time."""
+    data = _of_json(f"[{','.join([row[2] for row in rows])}]")[0]
+    return tuple(
+        [
+            _new(Item, (p, s, each, rev, state, expires))
+            for (p, s, _, rev, state, expires), each in zip(rows, data, strict=True)
+        ]
+    )
+
+
 def to_steps(actions: Sequence[Action], token: str) -> tuple[Step, ...]:
     """
     Encode a transaction.

@@ -29,6 +29,7 @@ from godos.catalog.rows import (
     fingerprint,
     from_cursor,
     to_item,
+    to_items,
     to_steps,
 )
 from godos.catalog.sqlite_commits import Outcome, Standing, Transaction, Writer
@@ -196,12 +197,12 @@ def _answer(read: Callable[[], T]) -> T | Exception:
 
 def _page(reader: apsw.Connection, wanted: Range) -> Page:
     found, cursor = get_range(reader, wanted)
-    return Page(tuple(map(to_item, found.rows)), cursor)
+    return Page(to_items(found.rows), cursor)
 
 
 def _scan_page(reader: apsw.Connection, cursor: str | None, limit: int) -> ScanPage:
     found, more = get_scan(reader, cursor, limit)
-    return ScanPage(tuple(map(to_item, found.rows)), more)
+    return ScanPage(to_items(found.rows), more)
 
 
 def _items(rows: Sequence[Row | None]) -> list[Item | None]:
