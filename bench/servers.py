@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 NGINX = """
 worker_processes 2;
@@ -90,16 +90,23 @@ def started(command: list[str], url: str, log: Path) -> Iterator[subprocess.Pope
 
 
 @contextmanager
-def godos(place: Path) -> Iterator[Server]:
-    """The embedded server, on SQLite, with its default durability."""
+def embedded(place: Path, *options: str) -> Iterator[Server]:
+    """The embedded server with these options, on SQLite, with its default durability."""
     place.mkdir(parents=True)
     port = free_port()
     twistd = str(Path(sys.executable).with_name("twistd"))
     command = [twistd, "-n", "godos", "--port", str(port), "--storage", str(place / "data")]
-    command += ["--log-level", "warn"]
+    command += ["--log-level", "warn", *options]
     url = f"http://127.0.0.1:{port}"
     with started(command, f"{url}/-/ready", place / "log") as process:
-        yield Server("godos", f"{url}/objects/", (process.pid,))
+        yield Server("godos", f"{url}/", (process.pid,))
+
+
+@contextmanager
+def godos(place: Path) -> Iterator[Server]:
+    """The embedded server as it is when nothing is configured."""
+    with embedded(place) as server:
+        yield evolve(server, base=f"{server.base}objects/")
 
 
 @contextmanager
