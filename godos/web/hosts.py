@@ -6,6 +6,7 @@ Source: Amazon S3 User Guide, "Virtual hosting of general purpose buckets", "Web
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from attrs import frozen
 from godos.web.exchange import IExchange
 
 _REMEMBERED = 1024  # Host headers
+_PORT = re.compile(r":[0-9]*\Z")
 
 
 @frozen
@@ -36,9 +38,12 @@ class Hosts:
     """
 
     def __init__(self, domains: Sequence[str] = (), website_domains: Sequence[str] = ()) -> None:
-        # websites first, for their domain may be below the other
-        self._suffixes = [("." + name.lower(), True) for name in website_domains]
-        self._suffixes += [("." + name.lower(), False) for name in domains]
+        kinds = {_plain(name): False for name in domains}
+        kinds |= {_plain(name): True for name in website_domains}
+        self._domains = frozenset(kinds)
+        # one domain may be below another: the longest that fits is meant
+        longest_first = sorted(kinds, key=len, reverse=True)
+        self._suffixes = [("." + name, kinds[name]) for name in longest_first]
         self._read = lru_cache(_REMEMBERED)(self._parse)
 
     def of(self, exchange: IExchange) -> Host:
@@ -49,11 +54,16 @@ class Hosts:
         return _PATH_STYLE if header is None else self._read(header)
 
     def _parse(self, header: bytes) -> Host:
-        name, colon, port = header.decode("latin-1").lower().rpartition(":")
-        if not colon or not port.isdigit():
-            name = header.decode("latin-1").lower()
-        name = name.rstrip(".")
+        name = _plain(_PORT.sub("", header.decode("latin-1")))
+        if name in self._domains:
+            return _PATH_STYLE
         for suffix, website in self._suffixes:
-            if name.endswith(suffix):
-                return Host(name.removesuffix(suffix), website)
+            bucket = name.removesuffix(suffix)
+            if bucket and bucket != name:
+                return Host(bucket, website)
         return _PATH_STYLE
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared: DNS knows no case, and a dot at the end is the root."""
+    return name.lower().removesuffix(".")

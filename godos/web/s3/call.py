@@ -24,7 +24,15 @@ Result = Mapping[str, Any] | Answer | None
 
 
 class Permit(Protocol):
-    """The part of a decision that waits for the object."""
+    """
+    The part of a decision that waits for the object.
+
+    Until it is `settled` an operation must not answer.
+    """
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits: the object was shown and is allowed, or does not matter."""
 
     def version(self, version: ObjectVersion, /) -> None:
         """Raises AccessDenied when this version's ACL or tags forbid it."""
@@ -41,6 +49,8 @@ class Permit(Protocol):
 
 class _HoldsNothingBack:
     """The permit of who needs to be asked no more."""
+
+    settled = True
 
     def version(self, version: ObjectVersion, /) -> None:
         """Any will do."""

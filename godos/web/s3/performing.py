@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from godos.web.access import Action
+from godos.web.answers import Answer
 from godos.web.errors import UnsupportedFeature
 from godos.web.exchange import IExchange
 from godos.web.s3.authorisation import Authoriser, RequestContext
@@ -15,6 +16,14 @@ from godos.web.s3.callers import Caller
 from godos.web.s3.description import Operation
 from godos.web.s3.documents import Documents
 from godos.web.target import Target
+
+
+class PermitForgotten(Exception):
+    """
+    An operation did not show its object to the permit that waits for it.
+
+    A bug of ours, and no `GodosError`: it is logged, and the client learns nothing.
+    """
 
 
 class Performer:
@@ -49,6 +58,7 @@ class Performer:
         Raises:
             AccessDenied: the caller may not do this.
             UnsupportedFeature: we do not serve the operation.
+            PermitForgotten: the operation has a bug, and must not be answered.
         """
         route = self._routes.get(operation.name)
         if route is None:
@@ -62,7 +72,11 @@ class Performer:
             call.permit = await allow(action, target.bucket, target.key)
         if operation.has_xml_body:
             request |= await self._documents.read(operation, exchange, caller)
-        return await route.function(call, request)
+        result = await route.function(call, request)
+        if not call.permit.settled:
+            await _close(result)
+            raise PermitForgotten(f"{operation.name} answers before its object was allowed")
+        return result
 
     async def _allow(
         self,
@@ -76,3 +90,13 @@ class Performer:
         if version_id is not None:
             context = context.of_version(version_id)
         return await self._authoriser.check(caller.principal, action, bucket, key, context)
+
+
+async def _close(result: Result) -> None:
+    """Close what was opened for an answer that will not be sent."""
+    if isinstance(result, Answer):
+        read = result.read
+    else:
+        read = None if result is None else result.get("Body")
+    if read is not None:
+        await read.close()

@@ -69,6 +69,8 @@ class Guard:
             raise AccessDenied(f"no {action.value}")
         return self
 
+    settled = True  # whom nothing is shown
+
     def version(self, version: ObjectVersion) -> None:
         if version.key in self.private:
             raise AccessDenied("this version is nothing for you")
