@@ -16,7 +16,13 @@ from godos.catalog.places import reference_place
 from godos.catalog.records import fields, row
 from godos.catalog.upload_records import completed, upload_item, upload_of
 from godos.catalog.uploads import Uploads, due, is_open
-from godos.model.errors import Conflict, InvalidPart, InvalidRequest
+from godos.model.errors import (
+    Conflict,
+    InvalidPart,
+    InvalidRequest,
+    NoSuchKey,
+    PreconditionFailed,
+)
 from godos.model.multipart import MAX_PARTS, MultipartUpload, Part
 from godos.model.versions import Bucket, NewVersion, ObjectVersion, WriteCondition
 
@@ -56,6 +62,11 @@ class Completing:
             return await self._commits.commit(bucket, upload.key, new, check, assembled)
         except _Completed as before:
             return before.result
+        except (NoSuchKey, PreconditionFailed):
+            item = await self.row(bucket, upload)
+            if is_open(item):
+                raise
+            return _result(item)  # another completed it, and so the key is as it is
 
     async def row(self, bucket: Bucket, upload: MultipartUpload) -> Item:
         """The row of the upload as it stands.  Fails: NoSuchUpload."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.buckets import Buckets
@@ -24,9 +22,7 @@ from godos.model.multipart import (
     PartsPage,
     UploadState,
 )
-
-if TYPE_CHECKING:
-    from godos.model.versions import Bucket
+from godos.model.versions import Bucket
 
 
 class Parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
@@ -56,15 +57,15 @@ class Uploads:
         )
         turns = Turns(self._backoff, f"the uploads of {upload.key!r}")
         while await turns.next():
-            row_ = await self._buckets.writable(bucket)
+            today = await self._buckets.writable(bucket)
             refusal = await self._writer.write(
                 [
-                    Put(upload_item(begun, row_.bucket.id), Absent()),
-                    await self._opening(row_.bucket, begun),
+                    Put(upload_item(begun, today.bucket.id), Absent()),
+                    await self._opening(today.bucket, begun),
                     Put(due(begun.id, begun.initiated + KEPT, begun.rev)),
-                    *self._buckets.checks(row_),
+                    *self._buckets.checks(today),
                 ],
-                lambda row_=row_: self._buckets.leave(row_),  # type: ignore[misc]
+                partial(self._buckets.leave, today),
             )
             if refusal is None or refusal.is_own(begun.rev):
                 return begun

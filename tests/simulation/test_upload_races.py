@@ -20,7 +20,13 @@ from godos.model.errors import (
     PreconditionFailed,
 )
 from godos.model.multipart import MultipartUpload, Part
-from godos.model.versions import NewVersion, ObjectVersion, Versioning
+from godos.model.versions import (
+    UNCONDITIONAL,
+    NewVersion,
+    ObjectVersion,
+    Versioning,
+    WriteCondition,
+)
 from tests.catalog_audit import Rows, audit
 from tests.contract.catalog import ONLY_NEW, empty, upload
 from tests.contract.catalog_uploads import beginning, blobs, collect, object_of, part
@@ -66,13 +72,19 @@ def readable(world: World, version: ObjectVersion) -> tuple[Part, ...]:
 
 
 # -- completing -----------------------------------------------------------------------------
+@pytest.mark.parametrize("condition", [UNCONDITIONAL, ONLY_NEW])
 @pytest.mark.parametrize("versioning", [OFF, ENABLED])
-def test_completed_by_two(versioning: Versioning) -> None:
+def test_completed_by_two(versioning: Versioning, condition: WriteCondition) -> None:
     """Two completions of one upload make one object, and both are told of it."""
     for schedule in many_schedules(RANDOM, 100):
         world = World(schedule, versioning)
         begun, parts = opened(world, 1, 2)
-        ends = world.play(*(completion(world, name, begun, parts) for name in "ab"))
+        ends = world.play(
+            *(
+                world.catalog(n).complete(world.bucket, begun, parts, object_of(parts), condition)
+                for n in "ab"
+            )
+        )
         assert ends[0] == ends[1] == world.head()
         assert len(world.versions()) == 1
         assert collected(world) == set()
