@@ -316,8 +316,12 @@ class Catalog:
 
     # -- the outbox -----------------------------------------------------------------------
     @deferred
-    async def events(self, shard: int, limit: int = 100) -> Sequence[Event]:
-        return await self._outbox.events(shard, limit)
+    async def events(self, shard: int, limit: int = 100, after: bytes = b"") -> Sequence[Event]:
+        return await self._outbox.events(shard, limit, after)
+
+    @deferred
+    async def told(self, event: Event, configurations: Sequence[str]) -> None:
+        await self._outbox.told(event, configurations)
 
     @deferred
     async def delivered(self, events: Sequence[Event]) -> None:

@@ -19,11 +19,12 @@ from hashlib import sha256
 
 from twisted.internet.interfaces import IReactorTime
 
-from godos.catalog.items import MAX_ACTIONS, Action, Delete, IItemStore, Item, Put
+from godos.catalog.items import MAX_ACTIONS, Action, Delete, IItemStore, Item, Put, RevIs
 from godos.catalog.places import ObjectKey, outbox_partition
 from godos.catalog.records import fields, row
 from godos.catalog.writing import Writer
 from godos.model.catalog import OUTBOX_SHARDS, Event
+from godos.model.cause import CAUSE
 from godos.model.versions import ObjectVersion, Versioning
 
 _TIME = 8  # bytes of a place that are its time, in milliseconds
@@ -53,6 +54,7 @@ class Outbox:
         shard = shard_of(at)
         time = await self._next_time(shard)
         place = time.to_bytes(_TIME, "big") + bytes.fromhex(operation)
+        cause = CAUSE.get()
         kept_apart = at.bucket.versioning is not Versioning.OFF
         event = row(
             outbox_partition(shard),
@@ -69,18 +71,30 @@ class Outbox:
             sequencer=place[: _TIME + 4].hex().upper(),
             time=self._clock.seconds(),
             owner=version.attributes.owner or at.bucket.owner,
+            by=cause.user,
+            address=cause.address,
+            request_id=cause.request_id,
         )
         return [Put(event)]
 
-    async def events(self, shard: int, limit: int) -> Sequence[Event]:
+    async def events(self, shard: int, limit: int, after: bytes) -> Sequence[Event]:
         """As ICatalog.events."""
         found: list[Event] = []
-        start: bytes | None = b""
+        start: bytes | None = after + b"\0" if after else b""
         while start is not None and len(found) < limit:
             page = await self._items.query(outbox_partition(shard), start, limit=limit - len(found))
             found += [_event_of(item, shard) for item in page.items]
             start = page.cursor
         return found
+
+    async def told(self, event: Event, configurations: Sequence[str]) -> None:
+        """As ICatalog.told.  The row keeps its rev, which is the end of its place."""
+        operation = event.place[_TIME:].hex()
+        document = {**event.document, "told": list(configurations)}
+        noted = row(outbox_partition(event.shard), event.place, operation, **document)
+        refusal = await self._writer.write([Put(noted, RevIs(operation))])
+        if refusal is not None:
+            refusal.or_unknown()
 
     async def delivered(self, events: Sequence[Event]) -> None:
         """As ICatalog.delivered."""

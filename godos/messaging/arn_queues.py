@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import sha256
 from threading import Lock
 
 from attrs import frozen
 
 from godos.deferreds import InThread, deferred
 from godos.messaging.addresses import SqsAddress
-from godos.messaging.queues import QueueUnavailable
-from godos.messaging.sqs import ERRORS, Clients, reason
+from godos.messaging.queues import MessageRefused, QueueUnavailable
+from godos.messaging.sqs import ERRORS, Clients, code, reason
 
 _REMEMBERED = 1000  # queues
+_REGIONS = 50  # whose clients are kept
 _FIFO = ".fifo"
+_REFUSALS = frozenset({"InvalidMessageContents", "InvalidParameterValue"})
 
 
 @frozen
 class Arn:
-    """`arn:aws:sqs:REGION:ACCOUNT:NAME`."""
+    """`arn:aws:sqs:REGION:ACCOUNT:NAME`; an empty region or account is our own."""
 
     region: str
     account: str
@@ -47,56 +50,74 @@ class ArnQueues:
         self._in_thread = in_thread
         self._endpoint = endpoint
         self._lock = Lock()
-        self._clients: dict[str, Clients] = {}
+        self._clients: OrderedDict[str, Clients] = OrderedDict()
         self._urls: OrderedDict[str, str] = OrderedDict()
 
     @deferred
     async def send(self, arn: str, body: str, group: str, unique: str) -> None:
         """
-        Send one message.
+        Send one message, in one attempt.
 
         Args:
-            group, unique: of a FIFO queue: what it is ordered within, and its id.
+            group, unique: of a FIFO queue: what it is ordered within, and what is the same
+                when the message is sent again.
 
         Fails:
+            MessageRefused: the queue does not take this message.
             QueueUnavailable: it was not sent, or nobody knows whether it was.
         """
         try:
             await self._in_thread(self._send, arn, body, group, unique)
         except ERRORS as error:
-            self._urls.pop(arn, None)  # made anew, it may have another
-            raise QueueUnavailable(f"cannot send to {arn}: {reason(error)}") from error
+            with self._lock:
+                self._urls.pop(arn, None)  # made anew, it may have another
+            failure = MessageRefused if code(error) in _REFUSALS else QueueUnavailable
+            raise failure(f"cannot send to {arn}: {reason(error)}") from error
 
     # -- in threads ----------------------------------------------------------------------
     def _send(self, arn: str, body: str, group: str, unique: str) -> None:
         named = Arn.parse(arn)
         client = self._of_region(named.region).sender()
-        url = self._urls.get(arn)
-        if url is None:
-            known = {} if self._endpoint else {"QueueOwnerAWSAccountId": named.account}
-            answer = client.get_queue_url(QueueName=named.name, **known)
-            url = answer["QueueUrl"]
-            self._remember(arn, url)
+        url = self._url(arn, named)
         if named.name.endswith(_FIFO):
             client.send_message(
                 QueueUrl=url,
                 MessageBody=body,
-                MessageGroupId=group,
-                MessageDeduplicationId=unique,
+                MessageGroupId=_short(group),
+                MessageDeduplicationId=_short(unique),
             )
         else:
             client.send_message(QueueUrl=url, MessageBody=body)
+
+    def _url(self, arn: str, named: Arn) -> str:
+        with self._lock:
+            known = self._urls.get(arn)
+        if known is not None:
+            return known
+        client = self._of_region(named.region).sender()
+        if named.account:
+            answer = client.get_queue_url(
+                QueueName=named.name, QueueOwnerAWSAccountId=named.account
+            )
+        else:
+            answer = client.get_queue_url(QueueName=named.name)
+        with self._lock:
+            self._urls[arn] = answer["QueueUrl"]
+            while len(self._urls) > _REMEMBERED:
+                self._urls.popitem(last=False)
+        return answer["QueueUrl"]
 
     def _of_region(self, region: str) -> Clients:
         with self._lock:
             found = self._clients.get(region)
             if found is None:
                 address = SqsAddress("events", region or None, self._endpoint)
-                found = self._clients[region] = Clients(address)
+                found = self._clients[region] = Clients(address, attempts=1)
+                while len(self._clients) > _REGIONS:
+                    self._clients.popitem(last=False)
             return found
 
-    def _remember(self, arn: str, url: str) -> None:
-        with self._lock:
-            self._urls[arn] = url
-            while len(self._urls) > _REMEMBERED:
-                self._urls.popitem(last=False)
+
+def _short(text: str) -> str:
+    """As an id of SQS, which has at most 128 characters, and not all of them."""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -23,6 +23,10 @@ class QueueUnavailable(Unavailable):
     """The queue gave no answer, or refused; `str()` says which queue and why."""
 
 
+class MessageRefused(QueueUnavailable):
+    """The queue did not take this message, for what it says or how long it is."""
+
+
 @frozen
 class Received:
     """

@@ -53,10 +53,16 @@ class Clients:
     boto3 clients for one address.
 
     Clients may be used in any thread, but sessions may not: one client is made at a time.
+
+    Args:
+        attempts: of everything but polls.
     """
 
-    def __init__(self, address: SqsAddress) -> None:
+    def __init__(self, address: SqsAddress, attempts: int = 3) -> None:
         self._address = address
+        self._sending = _SEND.merge(
+            Config(retries={"total_max_attempts": attempts, "mode": "standard"})
+        )
         self._lock = Lock()
         self._session: boto3.Session | None = None
         self._sender: SQSClient | None = None
@@ -65,7 +71,7 @@ class Clients:
         """The client for everything but polls.  Blocks: the first one is made in 70 ms."""
         with self._lock:
             if self._sender is None:
-                self._sender = self._make(_SEND)
+                self._sender = self._make(self._sending)
             return self._sender
 
     def poller(self) -> SQSClient:

@@ -124,6 +124,7 @@ class ICatalog(Interface):
             PreconditionFailed, NoSuchKey: the condition did not hold; nothing was changed.
             NoSuchBucket: it is being deleted; nothing was changed.
             Conflict: others kept winning; nothing was changed.
+            ObjectLocked: it would replace a null version that is locked.
             CommitUnknown: it may have happened; the caller removes nothing.
         """
 
@@ -137,7 +138,8 @@ class ICatalog(Interface):
         """
         Without `version_id` do what the bucket's versioning asks: remove the object or put
         a delete marker on top.  With it remove that version for good.  A missing key or
-        version is no error.
+        version is no error, whatever the condition, which is of the version that goes or
+        is hidden; then no marker is made under a condition.
 
         Fails: as `commit`; ObjectLocked: its retention or legal hold forbids it.
         """
@@ -204,7 +206,8 @@ class ICatalog(Interface):
         Make the object of these parts, which stand: write the manifest's pages
         (`new.manifest` is its fresh id), then head, upload open -> completed and the
         reference to the manifest in one transaction.  Parts that were not chosen are
-        collected.  Fails: as `commit`; NoSuchUpload; a completed one answers its result.
+        collected.  A completed upload answers its result, for seven days.  Fails: as
+        `commit`; NoSuchUpload; InvalidPart: one of them was sent again meanwhile.
         """
 
     def abort(bucket: Bucket, upload: MultipartUpload) -> Deferred[None]:
@@ -233,8 +236,19 @@ class ICatalog(Interface):
         """By CAS on rev.  Fails: Conflict."""
 
     # -- the outbox ----------------------------------------------------------------------
-    def events(shard: int, limit: int = 100) -> Deferred[Sequence[Event]]:
-        """The oldest events of one of `model.catalog.OUTBOX_SHARDS` shards, in order."""
+    def events(shard: int, limit: int = 100, after: bytes = b"") -> Deferred[Sequence[Event]]:
+        """
+        The oldest events of one of `model.catalog.OUTBOX_SHARDS` shards, in order.
+
+        Args:
+            after: the place of an event; only those behind it are wanted.
+        """
+
+    def told(event: Event, configurations: Sequence[str]) -> Deferred[None]:
+        """
+        Note in the event's document, as `told`, the ids of those who need to hear no more of
+        it.  One that was removed meanwhile stays so.
+        """
 
     def delivered(events: Sequence[Event]) -> Deferred[None]:
         """Remove them.  Idempotent."""
@@ -251,7 +265,7 @@ class ICatalog(Interface):
         """
 
     def want_repair(incarnation: str, reason: str) -> Deferred[None]:
-        """Leave a repair row.  Idempotent."""
+        """Leave a repair row, unless the blob's own is gone.  Idempotent."""
 
     def repairs(limit: int = 1000) -> Deferred[Sequence[RepairWork]]:
         """What waits for repair."""
@@ -260,7 +274,8 @@ class ICatalog(Interface):
         """
         Condemn unreferenced blobs whose collect row is older than `grace` seconds, and
         answer them and those that were condemned before.  Safe to run anywhere, at any
-        time, twice at once.
+        time, twice at once.  It also clears what ended uploads left, and ends those to
+        which nothing was added for seven days.
         """
 
     def removed(removal: Removal) -> Deferred[None]:

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from godos.catalog.catalog import Catalog
 from godos.catalog.items import IItemStore
 from godos.model.catalog import OUTBOX_SHARDS, Event
+from godos.model.cause import CAUSE, Cause
 from godos.model.errors import PreconditionFailed
 from godos.model.versions import Attributes, Bucket, Versioning
 from tests.contract.catalog import (
@@ -191,6 +192,50 @@ class EventsContract(CatalogBench):
                 seen += [event.document["key"] for event in some]
                 await catalog.delivered(some)
         assert sorted(seen) == sorted([*HARD_KEYS, *map(str, range(40))])
+
+    @ensureDeferred
+    async def test_reading_on(self, catalog: Catalog) -> None:
+        """Behind a place come the events that came later, and never that one again."""
+        bench = await self.notifying(catalog)
+        for n in range(5):
+            await catalog.commit(bench.bucket, "k", empty(str(n), event=PUT))
+        events = await told(catalog)
+        shard = events[0].shard
+        assert await catalog.events(shard, after=events[1].place) == events[2:]
+        assert await catalog.events(shard, 2, events[1].place) == events[2:4]
+        assert await catalog.events(shard, after=events[-1].place) == []
+
+    @ensureDeferred
+    async def test_some_have_heard(self, catalog: Catalog, second: Catalog) -> None:
+        """It is remembered who needs to hear no more of an event; a delivered one stays gone."""
+        bench = await self.notifying(catalog)
+        for n in range(3):
+            await catalog.commit(bench.bucket, "k", empty(str(n), event=PUT))
+        before = await told(catalog)
+        await catalog.told(before[1], ["a"])
+        await second.told(before[1], ["a", "b"])
+        after = await told(second)
+        assert [event.place for event in after] == [event.place for event in before]
+        assert after[1].document == {**before[1].document, "told": ["a", "b"]}
+        assert [after[0], after[2]] == [before[0], before[2]]
+        await catalog.delivered(after)
+        await second.told(after[1], ["a"])
+        assert await told(catalog) == []
+
+    @ensureDeferred
+    async def test_who_made_it_happen(self, catalog: Catalog) -> None:
+        """An event says which request made it happen; what no request did names none."""
+        bench = await self.notifying(catalog)
+        token = CAUSE.set(Cause("bob", "192.0.2.7", "r1"))
+        try:
+            doing = catalog.commit(bench.bucket, "k", upload("1", event=PUT))
+        finally:
+            CAUSE.reset(token)
+        await doing
+        await catalog.delete(bench.bucket, "k")
+        by, nobody = (event.document for event in await told(catalog))
+        assert (by["by"], by["address"], by["request_id"]) == ("bob", "192.0.2.7", "r1")
+        assert not {"by", "address", "request_id"} & set(nobody)
 
     @ensureDeferred
     async def test_an_old_view_of_the_bucket(self, catalog: Catalog) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from godos.model.cause import CAUSE, Cause
 from godos.web.access import Action
 from godos.web.answers import Answer
 from godos.web.errors import UnsupportedFeature
@@ -63,6 +64,7 @@ class Performer:
         route = self._routes.get(operation.name)
         if route is None:
             raise UnsupportedFeature(f"{operation.name} is not served here")
+        CAUSE.set(_cause(exchange, caller))
         allow = partial(self._allow, caller, RequestContext(exchange, caller, request))
         call = Call(exchange, target, operation.name, caller, HOLDS_NOTHING_BACK, allow)
         action = route.action
@@ -90,6 +92,12 @@ class Performer:
         if version_id is not None:
             context = context.of_version(version_id)
         return await self._authoriser.check(caller.principal, action, bucket, key, context)
+
+
+def _cause(exchange: IExchange, caller: Caller) -> Cause:
+    """What those learn of a request who are told of what it did."""
+    host = exchange.peer.rpartition(":")[0] or exchange.peer
+    return Cause(caller.principal.id, host.strip("[]"), exchange.request_id)
 
 
 async def _close(result: Result) -> None:
