@@ -136,17 +136,21 @@ class Lifecycle(Periodic):
 
     async def _expire(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
         """Delete the latest version, if it still is the one that was seen."""
-        condition = WriteCondition(
-            if_match=version.etag, modified=float(int(version.modified)), size=version.size
-        )
-        return await self._catalog.delete(bucket, version.key, None, condition)
+        return await self._catalog.delete(bucket, version.key, None, _as_seen(version))
 
     async def _remove_version(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
-        """Remove an older version or a marker, if it still has the place in which it was seen."""
+        """
+        Remove an older version or a marker, if it still has the place in which it was seen.
+
+        A write may put another in the place of a null version at any moment: their id is
+        the same, and so the removal itself compares what else was seen.
+        """
         now = await self._catalog.version(bucket, version.key, version.version_id)
         if now.is_latest != version.is_latest:
             raise PreconditionFailed("it is the latest version now")
-        return await self._catalog.delete(bucket, version.key, version.version_id)
+        return await self._catalog.delete(
+            bucket, version.key, version.version_id, _as_seen(version)
+        )
 
     # -- uploads in parts --------------------------------------------------------------------
     async def _survey_uploads(self, bucket: Bucket, rules: tuple[Rule, ...]) -> bool:
@@ -174,3 +178,12 @@ class Lifecycle(Periodic):
         await deferLater(self._clock, self._pause)
         fresh = self._clock.seconds() - self._leased < self._turn_every
         return fresh or await self._is_ours()
+
+
+def _as_seen(version: ObjectVersion) -> WriteCondition:
+    """What holds of that version, and of none that came later."""
+    return WriteCondition(
+        if_match=None if version.is_delete_marker else version.etag,
+        modified=float(int(version.modified)),
+        size=version.size,
+    )

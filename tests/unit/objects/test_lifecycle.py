@@ -268,6 +268,38 @@ def test_a_version_that_became_the_latest_stays() -> None:
     assert place.keys() == ["a"] and place.lifecycle.removed == 0
 
 
+@pytest.mark.parametrize("marker", [False, True])
+def test_what_takes_the_place_of_a_null_version_stays(marker: bool) -> None:
+    """However late an object is written over one that is due, or over a marker, it stays."""
+    place = Place(Versioning.ENABLED)
+    if marker:
+        place.keep(Versioning.SUSPENDED)
+        place.put("a")
+        place.delete("a")
+        place.rules(MARKERS)
+    else:
+        place.keep(Versioning.SUSPENDED)
+        place.put("a", b"old")
+        place.keep(Versioning.ENABLED)
+        place.put("a", b"top")
+        place.keep(Versioning.SUSPENDED)
+        place.rules(NONCURRENT)
+    place.clock.advance(2 * DAY)
+    look = place.catalog.version
+
+    def overtaken(*args: Any, **kwargs: Any) -> Deferred[Any]:
+        found = look(*args, **kwargs)
+        place.put("a", b"new")
+        return found
+
+    place.catalog.version = overtaken  # type: ignore[method-assign]
+    place.survey()
+    del place.catalog.version
+    assert place.keys() == ["a"] and place.lifecycle.removed == 0
+    assert now(place.catalog.head(place.bucket, "a")).size == 3
+    assert now(place.catalog.version(place.bucket, "a", "null")).is_latest
+
+
 def test_a_bucket_that_goes_meanwhile() -> None:
     """The others are surveyed all the same."""
     place = Place()
