@@ -132,9 +132,7 @@ class StreamingChannel(PatientChannel):
     # -- bodies ----------------------------------------------------------------------------------
     def read_body(self) -> None:
         """See `BodySource`."""
-        if self.expects_continue:
-            self.expects_continue = False
-            self.sending.write(CONTINUE)
+        self._tell_to_continue()
         self.wait_for(Awaits.BODY, self.site.patience)
         self._read_on()
 
@@ -144,6 +142,11 @@ class StreamingChannel(PatientChannel):
         if not (self.resting or self.deaf):
             self.resting = True
             self.transport.pauseProducing()
+
+    def _tell_to_continue(self) -> None:
+        if self.expects_continue:
+            self.expects_continue = False
+            self.sending.write(CONTINUE)
 
     def _read_on(self) -> None:
         if self.resting and not self.deaf:
@@ -183,6 +186,10 @@ class StreamingChannel(PatientChannel):
         """
         if self.awaits is Awaits.ANSWER:
             self.wait_for(Awaits.NOTHING)
+        if body.complete:
+            # It is empty, or came without being asked for.  botocore before 1.44, and aws-cli,
+            # take a status that comes without `100 Continue` for the next answer's as well.
+            self._tell_to_continue()
         spared = body.complete or (body.consumed and not at_once) or self._drainable(body)
         if not spared:
             self.persistent = 0

@@ -92,6 +92,16 @@ def test_sync(store: Store, cli: Aws, bucket: str, tmp_path: Path) -> None:
     assert store.content(bucket) == {"moved/c d.txt": files["a b/c d.txt"]}
 
 
+def test_empty_files(store: Store, cli: Aws, bucket: str, tmp_path: Path) -> None:
+    """Empty files among others arrive on one connection at the first attempt."""
+    files = {f"{number:02}": b"x" * (number % 3) for number in range(12)}
+    here = write_tree(tmp_path / "here", files)
+    cli("configure", "set", "default.s3.max_concurrent_requests", "1")
+    cli("configure", "set", "max_attempts", "1")
+    cli("s3", "sync", here, f"s3://{bucket}", "--cli-read-timeout", "5")
+    assert store.content(bucket) == files
+
+
 def test_200_megabytes(cli: Aws, bucket: str, tmp_path: Path) -> None:
     """A large file goes up in parts, is copied in parts, and comes down as it was."""
     large, back = tmp_path / "large", tmp_path / "back"

@@ -105,6 +105,21 @@ def test_checksum_behind_the_body(tls_store: Store, algorithm: str) -> None:
     assert got[member] == put[member]
 
 
+def test_one_connection(store: Store, bucket: str) -> None:
+    """Empty files, others and refusals follow each other at once, and each gets its answer."""
+    client = store.client(max_pool_connections=1, read_timeout=5)
+    for body in (b"", b"x", b"", b"", b"y" * 70_000) * 4:
+        put = client.put_object(Bucket=bucket, Key="a", Body=io.BytesIO(body))
+        assert put["ResponseMetadata"]["RetryAttempts"] == 0
+        assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"0"'}) * 4:
+        with pytest.raises(ClientError) as refused:
+            client.put_object(Bucket=bucket, Key="a", Body=io.BytesIO(b"again"), **condition)
+        assert refused.value.response["ResponseMetadata"]["RetryAttempts"] == 0
+        assert code(refused) == "PreconditionFailed"
+        client.put_object(Bucket=bucket, Key="b", Body=io.BytesIO(b""))
+
+
 @pytest.mark.parametrize("key", [Key(), None], ids=["unknown key", "wrong secret"])
 def test_wrong_keys(store: Store, bucket: str, key: Key | None) -> None:
     """A key that nobody has, and one with another secret, are told apart and refused."""

@@ -194,6 +194,18 @@ class ContinueTests(SynchronousTestCase):
         sink.producer.resumeProducing()
         self.assertEqual(CONTINUE, wire.transport.value())
 
+    def test_nothing_to_wait_for(self) -> None:
+        """It comes before the answer where a body is empty, or was sent without waiting."""
+        for body in (b"", b"hello"):
+            held = Held()
+            wire = Wire(held)
+            wire.send(request("PUT /a", EXPECT, f"Content-Length: {len(body)}") + body)
+            self.assertEqual(b"", wire.transport.value())
+            held.last.reply(200, [])
+            self.assertTrue(wire.transport.value().startswith(CONTINUE + b"HTTP/1.1 200 "))
+            self.assertEqual(2, wire.transport.value().count(b"HTTP/1.1"))
+            self.assertFalse(wire.closed)
+
     def test_refused(self) -> None:
         """A refusal comes instead of it and ends the connection: the body may not come."""
         wire = Wire(refuse)
