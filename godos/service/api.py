@@ -95,7 +95,7 @@ class Options(DaemonOptions):
             queue=self["queue"],
             dps=self["dps"],
             policy=self["policy"],
-            s3=s3_settings.s3_settings(self),
+            s3=s3_settings.s3_settings(self, self["queue"]),
             tls=server_tls(self["tls-cert"], self["tls-key"]),
             log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],

@@ -130,6 +130,7 @@ class EmbeddedServer:
                 policy=settings.policy,
                 guard=settings.guard,
                 s3=settings.s3,
+                alone=True,
             ),
         )
         self._listener = Listener(

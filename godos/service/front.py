@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from godos.cluster.locator import Locator
 from godos.cluster.members import Members
-from godos.deferreds import Background, InThread, deferred
+from godos.deferreds import Background, InThread, WorkerPool, deferred
 from godos.model.catalog import ICatalog
 from godos.model.errors import GodosError, Unavailable
 from godos.model.members import Cluster, Node
@@ -21,11 +21,15 @@ from godos.objects.collection import Collector
 from godos.objects.credentials import Credentials
 from godos.objects.keys import Keys
 from godos.objects.lifecycle import Lifecycle
+from godos.objects.notifications import Notifier
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
 from godos.objects.sources import Sources
+from godos.objects.trials import Trials
 from godos.objects.usage import UsageSurvey
 from godos.service.lifecycle import Step, service_step
+from godos.service.notifications import EventQueues
+from godos.service.pools import pools_step
 from godos.service.s3 import s3_front
 from godos.service.s3_settings import S3Settings
 from godos.service.talk import LOCATED
@@ -36,6 +40,8 @@ from godos.web.exchange import IExchange
 from godos.web.s3.either_authentication import Guard
 from godos.web.streaming import StreamingSite
 from godos.web.target import is_verb
+
+SENDS = 8  # threads
 
 
 @frozen
@@ -52,6 +58,7 @@ class Surroundings:
         guard: looks at requests while there are no users; None lets everybody in.
         s3: what was decided of the S3 API.
         relocate: see `Members`.
+        alone: whether this is the only server of its catalog.
     """
 
     catalog: Callable[[], ICatalog]
@@ -64,6 +71,7 @@ class Surroundings:
     guard: Guard | None
     s3: S3Settings
     relocate: Callable[[Node], Node] = lambda node: node
+    alone: bool = False
 
 
 def finishing_step(background: Background) -> Step:
@@ -84,16 +92,21 @@ class Front:
         self.locator: Any = None
         self._placer: Any = None
         self.objects: Any = None
+        self._sends = WorkerPool(reactor, "events", SENDS)
+        s3 = around.s3
+        self._queues = EventQueues(self._sends, s3.notifications_endpoint, s3.notifications_queues)
 
     @property
     def steps(self) -> list[Step]:
         """In order; after them the port may open."""
         return [
+            pools_step(self._reactor, self._sends),
             service_step("meeting the other servers", self._meet),
             service_step("preparing to locate", self._locate),
             service_step("collecting what nobody needs", self._collect),
             service_step("expiring objects by their rules", self._expire),
             service_step("counting what buckets hold", self._count),
+            service_step("telling queues of events", self._notify),
             Step("putting the use cases together", self._assemble, lambda: succeed(None)),
             finishing_step(self._background),
         ]
@@ -128,6 +141,13 @@ class Front:
 
     def _count(self) -> Deferred[IService]:
         return succeed(UsageSurvey(self._around.catalog(), self._reactor, new_id()))
+
+    def _notify(self) -> Deferred[IService]:
+        around = self._around
+        # Who is alone needs not wait after a restart, until its own lease has run out.
+        holder = around.cluster().id if around.alone else new_id()
+        region = around.s3.region
+        return succeed(Notifier(around.catalog(), self._queues, self._reactor, holder, region))
 
     def _assemble(self) -> Deferred[None]:
         catalog, reactor, members = self._around.catalog(), self._reactor, self.members
@@ -175,6 +195,7 @@ class Front:
             counters,
             access_log,
             reactor.seconds,
+            Trials(self._queues, reactor),
         )
         verbs = s3.serving.serve
         admin = Admin(self.objects, s3.pipeline.admit, verbs, self.unready, counters, reactor)

@@ -10,6 +10,7 @@ from attrs import frozen
 from godos.deferreds import InThread
 from godos.model.objects import IObjects
 from godos.model.users import ICredentials
+from godos.objects.trials import Trials
 from godos.service.s3_settings import S3Settings
 from godos.web.counters import AccessLog, Counters
 from godos.web.hosts import Hosts
@@ -46,12 +47,14 @@ def s3_front(
     counters: Counters,
     access_log: AccessLog | None,
     now: Callable[[], float],
+    trials: Trials | None = None,
 ) -> S3Front:
     """
     Args:
         guard: looks at requests while there are no users; None lets everybody in.
         in_thread: where large bodies are hashed and long documents read.
         now: seconds since the epoch.
+        trials: of the queues that buckets are to notify; None takes any queue.
     """
     hosts = Hosts(settings.domains, settings.website_domains)
     authentication = EitherAuthentication(
@@ -60,7 +63,7 @@ def s3_front(
         OpenAuthentication(now, in_thread, guard),
     )
     authoriser = Authoriser(objects, now)
-    table = routes(objects, credentials, counters, now, settings.region)
+    table = routes(objects, credentials, counters, now, settings.region, trials)
     performer = Performer(authoriser, table, Documents(in_thread))
     pipeline = Pipeline(
         Parts(

@@ -8,9 +8,10 @@ from typing import Any
 
 from attrs import frozen
 
+from godos.messaging.addresses import SqsAddress
 from godos.model.users import User
 from godos.objects.keys import KeyRing, NamedKeys
-from godos.service import values
+from godos.service import notifications, values
 from godos.service.credentials import read_credentials
 from godos.service.master_key import read_kms_keys, read_master_key
 from godos.service.settings import Setting
@@ -74,7 +75,16 @@ LIFECYCLE_DAY = Setting(
     values.seconds,
     "86400",
 )
-SETTINGS = (CREDENTIALS, REGION, DOMAIN, WEBSITE_DOMAIN, MASTER_KEY, KMS_KEYS, LIFECYCLE_DAY)
+SETTINGS = (
+    CREDENTIALS,
+    REGION,
+    DOMAIN,
+    WEBSITE_DOMAIN,
+    MASTER_KEY,
+    KMS_KEYS,
+    LIFECYCLE_DAY,
+    *notifications.SETTINGS,
+)
 
 
 @frozen
@@ -88,11 +98,16 @@ class S3Settings:
     master_key: KeyRing | None
     kms_keys: NamedKeys | None
     lifecycle_day: float  # seconds
+    notifications_endpoint: str | None = None
+    notifications_queues: Sequence[str] = ("*",)  # patterns of ARNs
 
 
-def s3_settings(options: Any) -> S3Settings:
+def s3_settings(options: Any, queue: SqsAddress | None = None) -> S3Settings:
     """
     The record of these options, with the files they name read.
+
+    Args:
+        queue: of the middleware; queues of events are there, too, unless they say otherwise.
 
     Raises:
         SettingError: a file cannot be read, or does not hold what it should.
@@ -105,4 +120,12 @@ def s3_settings(options: Any) -> S3Settings:
         master_key=read_master_key(options["master-key"]) if options["master-key"] else None,
         kms_keys=read_kms_keys(options["kms-keys"]) if options["kms-keys"] else None,
         lifecycle_day=options["lifecycle-day"],
+        notifications_endpoint=_endpoint(options["notifications-endpoint"], queue),
+        notifications_queues=options["notifications-queues"],
     )
+
+
+def _endpoint(chosen: str | None, queue: SqsAddress | None) -> str | None:
+    if chosen is None and queue is not None:
+        return queue.endpoint
+    return chosen

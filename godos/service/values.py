@@ -144,7 +144,7 @@ def state(text: str) -> State:
     if engine == "sqlite" and rest:
         return SqliteState(path(rest))
     if engine == "dynamodb" and separator:
-        table, parameters = _parameters(rest, {"region": str, "endpoint": _endpoint})
+        table, parameters = _parameters(rest, {"region": str, "endpoint": endpoint})
         if _TABLE.fullmatch(table) is None:
             raise ValueError(f"{table!r} is no table: 3 to 255 letters, digits and _ . -")
         return DynamoState(table, **parameters)
@@ -173,7 +173,8 @@ def _parameters(text: str, known: dict[str, Callable[[str], Any]]) -> tuple[str,
     return name, found
 
 
-def _endpoint(text: str) -> str:
+def endpoint(text: str) -> str:
+    """Where a service of AWS is to be found elsewhere: an URL without a user."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{text!r} is no endpoint: http://HOST:PORT or https://HOST")

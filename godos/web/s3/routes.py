@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from godos.model.objects import IObjects
 from godos.model.users import ICredentials
+from godos.objects.trials import Trials
 from godos.web.counters import Counters
 from godos.web.s3.acls import Acls
 from godos.web.s3.call import Route, Table
@@ -41,6 +42,7 @@ def routes(
     counters: Counters,
     now: Callable[[], float],
     region: str,
+    trials: Trials | None = None,
 ) -> Table:
     """
     The operations by their names.
@@ -48,6 +50,7 @@ def routes(
     Args:
         now: seconds since the epoch.
         region: what clients are told that the buckets are in.
+        trials: of the queues that buckets are to notify; None takes any queue.
     """
     acls = Acls(credentials)
     ownership, owners = Ownership(objects, acls), Owners(credentials)
@@ -73,7 +76,7 @@ def routes(
         BucketEncryption(objects),
         BucketLifecycle(objects),
         BucketLogging(objects),
-        BucketNotification(objects),
+        BucketNotification(objects, trials),
         ObjectLockConfiguration(objects),
         RequestPayment(objects),
         Replication(objects),

@@ -6,8 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.logger import Logger
+
+from godos.messaging.queues import QueueUnavailable
 from godos.model.names import new_id
 from godos.model.objects import IBuckets
+from godos.objects.trials import Trials
 from godos.web.access import Action
 from godos.web.errors import S3Error, UnsupportedFeature
 from godos.web.s3.call import Call, Request, Result, Route, Table
@@ -47,9 +51,17 @@ _ELSEWHERE = ("TopicConfigurations", "LambdaFunctionConfigurations", "EventBridg
 
 
 class BucketNotification:
-    """Get- and PutBucketNotificationConfiguration; an empty one tells nobody."""
+    """
+    Get- and PutBucketNotificationConfiguration; an empty one tells nobody.
 
-    def __init__(self, objects: IBuckets) -> None:
+    Args:
+        trials: of its queues, before a configuration is kept; None takes any queue.
+    """
+
+    _log = Logger()
+
+    def __init__(self, objects: IBuckets, trials: Trials | None = None) -> None:
+        self._trials = trials
         self._documents = Documents(objects, "notification")
 
     def table(self) -> Table:
@@ -64,10 +76,31 @@ class BucketNotification:
         return dict(await self._documents.find(call.target.bucket) or {})
 
     async def put(self, call: Call, request: Request) -> Result:
-        """Replace all."""
+        """Replace all, once every queue has taken a message, unless the request skips that."""
         document = configuration_of(payload(request, "NotificationConfiguration"))
+        await self._documents.find(call.target.bucket)  # no message of buckets that are none
+        if document is not None and not request.get("SkipDestinationValidation"):
+            await self._try(call, document)
         await self._documents.put(call.target.bucket, document)
         return None
+
+    async def _try(self, call: Call, document: Document) -> None:
+        if self._trials is None:
+            return
+        bucket, request_id = call.target.bucket, call.exchange.request_id
+        arns = [queue["QueueArn"] for queue in document["QueueConfigurations"]]
+        try:
+            await self._trials.send(bucket, arns, request_id)
+        except QueueUnavailable as error:
+            self._log.info("a queue of {bucket} is refused: {error}", bucket=bucket, error=error)
+            # How the server is known to SQS is for those who run it.
+            known = call.principal.unrestricted
+            reason = str(error) if known else "a queue took no message; the server's log says why"
+            raise S3Error(
+                "InvalidArgument",
+                f"Unable to validate the following destination configurations: {reason}",
+                ArgumentName="QueueArn",
+            ) from error
 
 
 def configuration_of(document: Document) -> Mapping[str, Any] | None:
@@ -80,7 +113,10 @@ def configuration_of(document: Document) -> Mapping[str, Any] | None:
     """
     for member in _ELSEWHERE:
         if document.get(member) is not None and document[member] != []:
-            raise UnsupportedFeature(f"events go to SQS queues alone, and not to {member}")
+            raise UnsupportedFeature(
+                f"{member}: events go to SQS queues, and to nothing else; "
+                "write a QueueConfiguration"
+            )
     configurations = document.get("QueueConfigurations") or ()
     if len(configurations) > MOST_CONFIGURATIONS:
         raise malformed(f"there are at most {MOST_CONFIGURATIONS} QueueConfigurations")
