@@ -154,8 +154,11 @@ class Question:
         return wanted is not None and self._granted(thing.attributes.acl, owner, wanted)
 
     def _by_making(self) -> bool:
-        """Who makes an object will own it, and may tag it; so may who writes by a list."""
-        if self.action not in acl_rights.OF_BOTH_OWNERS:
+        """
+        Who makes an object will own it, and may tag it and say who may read it; so may who
+        writes by a list.
+        """
+        if self.action not in acl_rights.OF_MAKERS:
             return False
         return self._has_rights or self._granted(
             self.settings.get("acl"), self.bucket.owner, Permission.WRITE

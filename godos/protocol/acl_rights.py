@@ -46,6 +46,9 @@ OF_BOTH_OWNERS = frozenset(
     for version in ("", "Version")
 )
 
+# What comes with making an object, for whoever will own it.
+OF_MAKERS = OF_BOTH_OWNERS | {"s3:PutObjectAcl"}
+
 # What can depend on the object: on its list and its owner, or on its tags.
 OF_OBJECTS = OF_BOTH_OWNERS | ON_OBJECTS.keys()
 

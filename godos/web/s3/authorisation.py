@@ -122,7 +122,8 @@ class ObjectPermit:
     """
     What was allowed before the object was read, and the rest of the decision.
 
-    `settled`: nothing depends on the object, or it was shown and is allowed.
+    `settled`: nothing depends on the object.  Else each version that is shown is decided
+    about anew: between two looks of one request another may have taken its place.
     """
 
     _question: Question
@@ -185,7 +186,6 @@ class ObjectPermit:
         facts = evolve(self._facts, tags=tags, complete=True)
         if self._question.answer(facts, thing) is not True:
             raise _refused(self._question)
-        self.settled = True
 
 
 def _listing(question: Question) -> Question:

@@ -7,8 +7,10 @@ from typing import Any
 
 from godos.model.objects import IObjects
 from godos.model.users import OPEN, ICredentials
+from godos.web.access import Action
 from godos.web.s3.acls import Acls
 from godos.web.s3.call import Call, Request
+from godos.web.s3.operations.leave import allow_new
 
 _LISTS = frozenset(
     (
@@ -32,13 +34,19 @@ class Ownership:
         """
         The owner's id ("" is the bucket's owner), and the list's document (None: private).
 
-        Raises: see `Acls.of_upload`.
+        A list that lets others in takes the permission to write one.  Source: Amazon S3 API
+        Reference, PutObject, "Permissions".
+
+        Raises: AccessDenied: the caller has it not.  Else see `Acls.of_upload`.
         """
         if call.principal is OPEN and _LISTS.isdisjoint(request):
             return "", None  # nobody is anybody here, and so nothing needs to be read
         name = call.target.bucket
         bucket, settings = await self._objects.bucket(name), await self._objects.settings(name)
-        return await self._acls.of_upload(request, call.principal, bucket, settings)
+        owner, acl = await self._acls.of_upload(request, call.principal, bucket, settings)
+        if acl is not None:
+            await allow_new(call, Action.PUT_ACL)
+        return owner, acl
 
 
 class Owners:

@@ -180,6 +180,31 @@ def test_who_makes_an_object_may_tag_it(store: Store) -> None:
     store.check(ANONYMOUS, Action.PUT_TAGGING, "k", request).created()
 
 
+def test_who_makes_an_object_may_say_who_reads_it(store: Store) -> None:
+    """As they could afterwards; whom a policy lets only put objects may not publish them."""
+    store.check(MAIN, Action.PUT_ACL, "k").created()
+    store.check(ALT, Action.PUT_ACL, "k").created()
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    uploader = Principal("main", policy=document)
+    policy(store, {"Action": "s3:PutObject"})
+    for principal in (uploader, ANONYMOUS):
+        store.check(principal, Action.PUT, "k")
+        with pytest.raises(AccessDenied):
+            store.check(principal, Action.PUT_ACL, "k").created()
+
+
+def test_each_version_that_is_shown_is_decided_about(store: Store) -> None:
+    """One that took the place of another while it was read is not let out with it."""
+    listed = Acl((Grant(Permission.READ, user="alt"),)).document()
+    shared = store.put("k", owner="main", acl=listed)
+    permit = store.check(ALT, Action.GET, "k")
+    permit.version(shared)
+    replaced = store.put("k", owner="main")
+    with pytest.raises(AccessDenied):
+        permit.version(replaced)
+
+
 def test_tags_of_a_new_object_can_be_denied(store: Store) -> None:
     """Whatever the maker may do otherwise."""
     condition = {"StringNotEquals": {"s3:RequestObjectTag/Level": "low"}}

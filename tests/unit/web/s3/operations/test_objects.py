@@ -584,6 +584,17 @@ def test_whose_an_object_is() -> None:
     assert stored.acl is not None
 
 
+@pytest.mark.parametrize("target", ["/objects/a", "/objects/a?uploads"])
+def test_a_list_takes_the_permission_to_write_lists(target: str) -> None:
+    """Who may only put objects cannot publish them; the private list is what they get anyway."""
+    store = Store(principal=ANN)
+    store.guard.refused.add(Action.PUT_ACL)
+    method = "POST" if target.endswith("uploads") else "PUT"
+    for headers in ({"x-amz-acl": "public-read"}, {"x-amz-grant-read": 'id="bob"'}):
+        assert code(store.ask(method, target, headers, b"")) == (403, "AccessDenied")
+    assert store.ask(method, target, {"x-amz-acl": "private"}, b"").status == 200
+
+
 def test_a_storage_class(store: Store) -> None:
     """A storage class is told unless it is the usual one."""
     store.put("/objects/a", x_amz_storage_class="STANDARD")
