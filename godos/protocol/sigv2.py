@@ -27,7 +27,7 @@ from godos.protocol.signatures import (
     mismatch,
     shown_bytes,
 )
-from godos.protocol.sigv4_canonical import Pairs, canonical_path
+from godos.protocol.sigv4_canonical import Pairs, canonical_path, without_secrets
 
 SCHEME = b"AWS"
 _KEY, _SIGNATURE, _EXPIRES = b"AWSAccessKeyId", b"Signature", b"Expires"
@@ -181,9 +181,9 @@ def verify(claim: Claim, secret: str, head: RequestHead, pairs: Pairs, bucket: b
     raise mismatch(
         claim.access_key,
         {
-            "StringToSign": signed.decode("utf-8", "backslashreplace"),
+            "StringToSign": without_secrets(signed),
             "SignatureProvided": claim.signature.decode("latin-1"),
-            "StringToSignBytes": shown_bytes(signed),
+            "StringToSignBytes": shown_bytes(without_secrets(signed).encode("utf-8")),
         },
     )
 

@@ -12,7 +12,16 @@ from godos.web.counters import Access, AccessLog
 _log = Logger("godos.access")
 _LINE = "{peer} {method} {target} {status} {sent} bytes {milliseconds:.1f} ms request={request_id}"
 # Parameters whose values let whoever reads them act as the signer, until the link expires.
-_SECRET = frozenset({b"x-amz-signature", b"x-amz-security-token", b"signature"})
+# A customer's key may be there, too, in links of clients that hoist headers.
+_SECRET = frozenset(
+    {
+        b"x-amz-signature",
+        b"x-amz-security-token",
+        b"signature",
+        b"x-amz-server-side-encryption-customer-key",
+        b"x-amz-copy-source-server-side-encryption-customer-key",
+    }
+)
 
 
 def access_log(level: Any) -> AccessLog:

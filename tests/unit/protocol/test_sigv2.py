@@ -152,3 +152,18 @@ def test_headers_that_cannot_be_read(value: bytes) -> None:
     with pytest.raises(SignatureRefused) as refused:
         sigv2.from_header(value, {b"date": b"Tue, 27 Mar 2007 21:20:26 +0000"})
     assert refused.value.code == "InvalidArgument"
+
+
+def test_a_customers_key_is_not_told_again() -> None:
+    """What a refused request is told of what was signed may end in somebody's log."""
+    name = b"x-amz-server-side-encryption-customer-key"
+    date = {b"date": b"Tue, 27 Mar 2007 21:20:26 +0000"}
+    headers = {**date, name: b"c2VjcmV0", b"x-amz-meta-a": b"shown"}
+    head = RequestHead(b"PUT", b"/b/k", b"", headers)
+    claim = sigv2.from_header(b"AWS key:" + b"A" * 28, headers)
+    with pytest.raises(SignatureRefused) as refused:
+        sigv2.verify(claim, SECRET, head, [], b"")
+    told = str(refused.value.fields)
+    assert "x-amz-meta-a:shown" in told
+    assert "c2VjcmV0" not in told
+    assert b"c2VjcmV0".hex(" ") not in told

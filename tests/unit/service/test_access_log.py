@@ -18,6 +18,14 @@ from godos.web.counters import Access
         (b"/a?AWSAccessKeyId=me&Signature=0af%3D", "/a?AWSAccessKeyId=me&Signature=..."),
         (b"/a?X-Amz-Security-Token=secret", "/a?X-Amz-Security-Token=..."),
         (b"/a?x-amz-s%69gnature=0af", "/a?x-amz-s%69gnature=..."),
+        (
+            b"/a?X-Amz-Server-Side-Encryption-Customer-Key=MTI%3D&x=y",
+            "/a?X-Amz-Server-Side-Encryption-Customer-Key=...&x=y",
+        ),
+        (
+            b"/a?x-amz-copy-source-server-side-encryption-customer-key=MTI",
+            "/a?x-amz-copy-source-server-side-encryption-customer-key=...",
+        ),
         (b"/a\xff?", "/a\\xff?"),
     ],
 )
