@@ -212,7 +212,9 @@ class RequestFacts:
             source = self.context.header(b"x-amz-copy-source")
         if isinstance(source, Mapping):
             return (f"{source.get('Bucket', '')}/{source.get('Key', '')}",)
-        return () if source is None else (unquote(source.partition("?")[0]).removeprefix("/"),)
+        # cut as the copy itself cuts it: a `?` can be part of a key
+        path = source.partition("?versionId=")[0] if source is not None else ""
+        return () if source is None else (unquote(path).removeprefix("/"),)
 
     def request_tag_keys(self) -> Values:
         """Of the tags that the request gives an object."""

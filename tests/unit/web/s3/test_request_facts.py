@@ -72,6 +72,8 @@ def facts(
             {"request": {"CopySource": "/b/public%2Fa?versionId=x"}},
             ("b/public/a",),
         ),
+        ("s3:x-amz-copy-source", {"request": {"CopySource": "b/a?b=c"}}, ("b/a?b=c",)),
+        ("s3:x-amz-copy-source", {"request": {"CopySource": "b/a%3Fb"}}, ("b/a?b",)),
         ("s3:versionid", {"version_id": "v"}, ("v",)),
         ("s3:versionid", {"request": {"VersionId": "v"}}, ("v",)),
         ("s3:requestobjecttag/a", {"request": {"Tagging": "A=b%20c&d="}}, ("b c",)),
