@@ -18,6 +18,7 @@ from attrs import frozen
 from godos.model.versions import ObjectVersion
 
 DAY = 86_400.0  # seconds
+_NO_DATE = 253_402_300_800.0  # the year 10000, which no date of HTTP can name
 
 
 @frozen
@@ -146,7 +147,8 @@ def expiration_of(rules: Iterable[Rule], version: ObjectVersion) -> str | None:
     if version.is_delete_marker or not version.is_latest:
         return None
     ends = ((rule.expires(version, REAL_DAYS), rule.id) for rule in rules)
-    due = min(((end, rule_id) for end, rule_id in ends if end is not None), default=None)
+    told = ((end, rule_id) for end, rule_id in ends if end is not None and end < _NO_DATE)
+    due = min(told, default=None)
     if due is None:
         return None
     return f'expiry-date="{formatdate(due[0], usegmt=True)}", rule-id="{quote(due[1], safe="")}"'

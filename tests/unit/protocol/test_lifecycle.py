@@ -164,6 +164,15 @@ def test_what_has_no_header() -> None:
     )
 
 
+def test_an_end_that_no_date_can_name() -> None:
+    """Objects that expire in millions of years can be read until then; others say when."""
+    far = {"ID": "far", "Expiration": {"Days": 2**31 - 1}}
+    assert expiration_of(rules(far), version()) is None
+    told = expiration_of(rules(far, {"ID": "near", "Expiration": {"Days": 1}}), version())
+    assert told is not None
+    assert told.endswith('rule-id="near"')
+
+
 def test_uploads_that_were_given_up() -> None:
     """The earliest rule for the name counts; tags and sizes are none of an upload's."""
     abort = "AbortIncompleteMultipartUpload"
