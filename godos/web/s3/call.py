@@ -27,12 +27,12 @@ class Permit(Protocol):
     """
     The part of a decision that waits for the object.
 
-    Until it is `settled` an operation must not answer.
+    Unless it is `settled` an operation must show its object before it answers.
     """
 
     @property
     def settled(self) -> bool:
-        """Whether nothing waits: the object was shown and is allowed, or does not matter."""
+        """Whether nothing waits for the object."""
 
     def version(self, version: ObjectVersion, /) -> None:
         """Raises AccessDenied when this version's ACL or tags forbid it."""

@@ -20,6 +20,9 @@ from godos.web.errors import InvalidArgument, S3Error
 from godos.web.request_body import RequestBody
 
 MAX_FIELDS = 20 << 10  # bytes of names and values.  Source: Amazon S3 API Reference, POST Object
+MAX_BEFORE = 128 << 10  # bytes before the file in all: boundaries and headers of parts, too
+MAX_HEADER = 8 << 10  # bytes of one header of a part
+MAX_BOUNDARY = 256  # bytes; RFC 2046, section 5.1.1, has 70 at most
 _FILE = "file"
 
 
@@ -50,11 +53,17 @@ class FormReader:
     """
     Takes one form apart while it arrives.
 
-    What comes after the file is dropped, as S3 does it.  Nothing of the file is read from
-    the client before somebody wants it.
+    Fields after the file count for nothing, as in S3.  The file ends with the form, so that
+    nothing is stored of one that breaks off, or has a second file.  Nothing of it is read
+    from the client before somebody wants it.
+
+    Raises:
+        S3Error: MalformedPOSTRequest; `boundary` is none.
     """
 
     def __init__(self, boundary: bytes) -> None:
+        if not 0 < len(boundary) <= MAX_BOUNDARY:
+            raise _malformed(f"its boundary has 1 to {MAX_BOUNDARY} bytes")
         self._parser = MultipartParser(
             boundary,
             {
@@ -65,6 +74,7 @@ class FormReader:
                 "on_headers_finished": self._headers_end,
                 "on_part_data": self._data,
                 "on_part_end": self._part_ends,
+                "on_end": self._form_ends,
             },
         )
         self._form: Deferred[Form] = Deferred()
@@ -72,12 +82,13 @@ class FormReader:
         self._parsing = self._wanted = False
         self._fields: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._size = 0
+        self._size = self._arrived = 0
         self._name: str | None = None  # of the field that is read now
         self._value = b""
         self._header = self._header_text = b""
         self._disposition: tuple[str, str] = ("", "")
         self.file: RequestBody | None = None  # from when its part begins
+        self._file_ended = self._form_ended = False
 
     @deferred
     async def open(self, body: IBody) -> Form:
@@ -103,13 +114,17 @@ class FormReader:
 
     def write(self, data: bytes) -> None:
         """Called by the body; what is raised here becomes its failure."""
-        if self.file is not None and self.file.complete:
-            return
+        if self._form_ended:
+            return  # what comes after it is nothing
         self._parsing = True
         try:
             self._parser.write(data)
         finally:
             self._parsing = False
+        if self.file is None:
+            self._arrived += len(data)
+            if self._arrived > MAX_BEFORE:
+                raise _too_much(MAX_BEFORE)
         if self._wanted:
             self._wanted = False
             self.read_body()
@@ -134,9 +149,15 @@ class FormReader:
 
     def _header_name(self, data: bytes, start: int, stop: int) -> None:
         self._header += data[start:stop]
+        self._bound_header()
 
     def _header_value(self, data: bytes, start: int, stop: int) -> None:
         self._header_text += data[start:stop]
+        self._bound_header()
+
+    def _bound_header(self) -> None:
+        if len(self._header) + len(self._header_text) > MAX_HEADER:
+            raise _malformed(f"a header of a part has at most {MAX_HEADER} bytes")
 
     def _header_ends(self) -> None:
         if self._header.lower() == b"content-disposition":
@@ -150,7 +171,11 @@ class FormReader:
     def _headers_end(self) -> None:
         name, filename = self._disposition
         if self.file is not None:
-            return  # a part after the file
+            if name.lower() == _FILE:
+                raise S3Error("IncorrectNumberOfFilesInPostRequest", "a form uploads one file")
+            return
+        if not name:
+            raise _malformed("each of its parts has a Content-Disposition with a name")
         if name.lower() != _FILE:
             self._count(len(name))
             self._name = name
@@ -161,7 +186,7 @@ class FormReader:
 
     def _data(self, data: bytes, start: int, stop: int) -> None:
         if self.file is not None:
-            if not self.file.complete:
+            if not self._file_ended:
                 self.file.data_arrived(data[start:stop])
         elif self._name is not None:
             self._count(stop - start)
@@ -169,11 +194,14 @@ class FormReader:
 
     def _part_ends(self) -> None:
         if self.file is not None:
-            if not self.file.complete:
-                self.file.all_arrived()
-                self.read_body()
+            self._file_ended = True
         elif self._name is not None:
             self._keep(self._name, self._value)
+
+    def _form_ends(self) -> None:
+        self._form_ended = True
+        if self.file is None:
+            raise _no_file()
 
     def _keep(self, name: str, value: bytes) -> None:
         try:
@@ -188,24 +216,21 @@ class FormReader:
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > MAX_FIELDS:
-            raise S3Error(
-                "MaxPostPreDataLengthExceeded",
-                f"a form has at most {MAX_FIELDS} bytes before its file",
-            )
+            raise _too_much(MAX_FIELDS)
 
     # -- the end ---------------------------------------------------------------------------------
     def _whole(self, _: None) -> None:
         if self.file is None:
-            self._form.errback(
-                InvalidArgument("the form has no file: a part named file, after all others")
-            )
-        elif not self.file.complete:
+            self._form.errback(_no_file())
+        elif self._file_ended:
+            self.file.all_arrived()
+        else:
             self._lose(self.file, IncompleteBody("the form ended within its file"))
 
     def _failed(self, failure: Failure) -> None:
         error: Any = failure.value
         if failure.check(FormParserError) is not None:
-            error = S3Error("MalformedPOSTRequest", f"the body is no multipart form: {error}")
+            error = _malformed(str(error))
         if self.file is not None:
             if not isinstance(error, GodosError):
                 error = IncompleteBody("the form was not read to its end")
@@ -216,3 +241,17 @@ class FormReader:
     def _lose(self, file: RequestBody, error: Exception) -> None:
         file.lose(error)
         file.tell()
+
+
+def _malformed(why: str) -> S3Error:
+    return S3Error("MalformedPOSTRequest", f"the body is no multipart form: {why}")
+
+
+def _no_file() -> InvalidArgument:
+    return InvalidArgument("the form has no file: a part named file, after all others")
+
+
+def _too_much(most: int) -> S3Error:
+    return S3Error(
+        "MaxPostPreDataLengthExceeded", f"a form has at most {most} bytes before its file"
+    )

@@ -6,25 +6,28 @@ Source: Amazon S3 API Reference, "POST Object"; "Browser-based uploads using POS
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from godos.model.bodies import IBody
-from godos.model.names import object_key
+from godos.model.names import MAX_KEY, object_key
 from godos.web.answers import Answer
 from godos.web.bounded import BoundedBody
 from godos.web.errors import InvalidArgument, xml_element
-from godos.web.exchange import Headers, IExchange
+from godos.web.exchange import IExchange
 from godos.web.s3.callers import Caller, Poster
 from godos.web.s3.description import operations
 from godos.web.s3.form_reader import Form, FormReader, boundary_of
+from godos.web.s3.operations.tag_sets import document_tags
 from godos.web.s3.operations.uploading import MAX_SINGLE_PUT
 from godos.web.s3.performing import Performer
+from godos.web.s3.stand_in import StandIn
 from godos.web.serving import Course
 from godos.web.target import Target
 
 _FILENAME = "${filename}"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # Source: RFC 9110, section 5.6.2
 _CREATED, _NO_CONTENT = 201, 204
 _STATUSES = {"200": 200, "201": _CREATED, "204": _NO_CONTENT}
 
@@ -79,8 +82,18 @@ class Forms:
             and boundary_of(exchange.header(b"content-type")) is not None
         )
 
-    async def answer(self, exchange: IExchange, target: Target, course: Course) -> Answer:
-        """Store the file; when this answers it is durable."""
+    async def answer(
+        self, exchange: IExchange, target: Target, course: Course, by_host: bool = False
+    ) -> Answer:
+        """
+        Store the file; when this answers it is durable.
+
+        Args:
+            by_host: the Host header names the bucket, and the path does not.
+
+        Raises:
+            AccessDenied, S3Error, …: it is refused; the rest of the form is not read.
+        """
         boundary = boundary_of(exchange.header(b"content-type"))
         assert boundary is not None
         form = await FormReader(boundary).open(exchange.body)
@@ -89,10 +102,10 @@ class Forms:
         poster = await self._authentication.authenticate_form(exchange, fields, target.bucket)
         course.user = poster.principal.name
         most = MAX_SINGLE_PUT if poster.most is None else min(poster.most, MAX_SINGLE_PUT)
-        body = BoundedBody(form.file, most, poster.least or 0)
+        body = BoundedBody(form.file, most, poster.least)
         caller = Caller(poster.principal, body, signature_version=poster.signature_version)
         headers = _headers(form.fields)
-        put: Any = _Put(exchange, headers, body)
+        put = StandIn(exchange, b"PUT", headers, body)
         filled = Target(target.bucket, key, target.query)
         operation = operations()["PutObject"]
         request = operation.parse(filled, headers)
@@ -101,30 +114,8 @@ class Forms:
         result = await self._performer.perform(put, filled, caller, operation, request)
         if isinstance(result, Answer):
             return result
-        return _success(exchange, filled, fields, operation.render(result, False), result or {})
-
-
-class _Put:
-    """The form's exchange as the PUT of its file, which operations understand."""
-
-    method = b"PUT"
-
-    def __init__(self, exchange: IExchange, headers: Headers, body: IBody) -> None:
-        self._exchange = exchange
-        self._headers = headers
-        self.body = body
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._exchange, name)
-
-    def header(self, name: bytes) -> bytes | None:
-        """See `IExchange`."""
-        values = [value for given, value in self._headers if given == name]
-        return b", ".join(values) if values else None
-
-    def headers(self) -> Headers:
-        """See `IExchange`."""
-        return self._headers
+        location = _location(exchange, filled, by_host)
+        return _success(location, filled, fields, operation.render(result, False), result or {})
 
 
 def _key(form: Form) -> str:
@@ -138,17 +129,23 @@ def _key(form: Form) -> str:
     key = form.fields.get("key")
     if key is None:
         raise InvalidArgument("the form has no field key: the object's name")
-    name = form.filename.replace("\\", "/").rpartition("/")[2]
+    name = form.filename.replace("\\", "/").rpartition("/")[2][: MAX_KEY + 1]
     return object_key(key.replace(_FILENAME, name).encode("utf-8"))
 
 
 def _headers(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """
+    Raises:
+        InvalidArgument: a field could not be a header.
+    """
     headers = [(b"transfer-encoding", b"chunked")]  # how long the file is, nobody has said
     for name, text in fields.items():
         known = _HEADERS.get(name)
         if known is not None:
             headers.append((known, text.encode("utf-8")))
         elif name.startswith("x-amz-") and name not in _OF_SIGNATURE:
+            if _TOKEN.fullmatch(name) is None:
+                raise InvalidArgument(f"the form's field {name[:80]!r} could not be a header")
             headers.append((name.encode("utf-8"), text.encode("utf-8")))
     return headers
 
@@ -156,13 +153,12 @@ def _headers(fields: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 def _tagging(text: str) -> str:
     """The XML of a form's tags as the header that a PUT has."""
     document = operations()["PutObjectTagging"].read_body(text.encode("utf-8"))
-    tags = document["Tagging"]["TagSet"]
-    return urlencode([(tag["Key"], tag.get("Value", "")) for tag in tags])
+    return urlencode(document_tags((document.get("Tagging") or {}).get("TagSet")))
 
 
 # -- the answer ----------------------------------------------------------------------------
 def _success(
-    exchange: IExchange,
+    location: str,
     target: Target,
     fields: Mapping[str, str],
     put: Answer,
@@ -176,7 +172,6 @@ def _success(
     if where is not None:
         return Answer(303, [*kept, (b"Location", where)])
     status = _STATUSES.get(fields.get("success_action_status", ""), _NO_CONTENT)
-    location = _location(exchange, target)
     kept.append((b"Location", location.encode("utf-8")))
     if status != _CREATED:
         return Answer(status, kept)
@@ -195,7 +190,10 @@ def _success(
 
 def _redirection(redirect: str, target: Target, etag: str) -> bytes | None:
     """Where the browser goes next; None when what the form says is no URL."""
-    parts = urlsplit(redirect)
+    try:
+        parts = urlsplit(redirect)
+    except ValueError:  # brackets that are no IPv6 address
+        return None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return None
     query = [*parse_qsl(parts.query, keep_blank_values=True)]
@@ -203,7 +201,12 @@ def _redirection(redirect: str, target: Target, etag: str) -> bytes | None:
     return urlunsplit(parts._replace(query=urlencode(query))).encode("ascii", "ignore")
 
 
-def _location(exchange: IExchange, target: Target) -> str:
-    scheme = "https" if exchange.secure else "http"
-    host = (exchange.header(b"host") or b"").decode("latin-1")
-    return f"{scheme}://{host}/{target.bucket}/{quote(target.key, safe='/~')}"
+def _location(exchange: IExchange, target: Target, by_host: bool) -> str:
+    """The object's URL, as the form's own was written."""
+    path = "/" + quote(target.key, safe="/~")
+    if not by_host:
+        path = f"/{target.bucket}{path}"
+    host = exchange.header(b"host")
+    if not host:
+        return path
+    return f"{'https' if exchange.secure else 'http'}://{host.decode('latin-1')}{path}"

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from attrs import define
+
 from godos.model.cause import CAUSE, Cause
+from godos.model.multipart import MultipartUpload
+from godos.model.versions import ObjectVersion
 from godos.web.access import Action
 from godos.web.answers import Answer
 from godos.web.errors import UnsupportedFeature
@@ -25,6 +29,39 @@ class PermitForgotten(Exception):
 
     A bug of ours, and no `GodosError`: it is logged, and the client learns nothing.
     """
+
+
+@define(eq=False)
+class Watched:
+    """A permit that waits for the object; `shown`: it has seen one, and allowed it."""
+
+    _permit: Permit
+    settled: bool = False
+    shown: bool = False
+
+    def version(self, version: ObjectVersion) -> None:
+        """See `Permit`."""
+        self._permit.version(version)
+        self.shown = True
+
+    def upload(self, upload: MultipartUpload) -> None:
+        """See `Permit`."""
+        self._permit.upload(upload)
+        self.shown = True
+
+    def created(self) -> None:
+        """See `Permit`."""
+        self._permit.created()
+        self.shown = True
+
+    def absent(self) -> None:
+        """See `Permit`.  That there is nothing is told by an error, and not by an answer."""
+        self._permit.absent()
+
+
+def watched(permit: Permit) -> Permit:
+    """`permit`, watched unless nothing waits."""
+    return permit if permit.settled else Watched(permit)
 
 
 class Performer:
@@ -71,11 +108,11 @@ class Performer:
         if route.with_version is not None and call.version_id is not None:
             action = route.with_version
         if action is not None:
-            call.permit = await allow(action, target.bucket, target.key)
+            call.permit = watched(await allow(action, target.bucket, target.key))
         if operation.has_xml_body:
             request |= await self._documents.read(operation, exchange, caller)
         result = await route.function(call, request)
-        if not call.permit.settled:
+        if isinstance(call.permit, Watched) and not call.permit.shown:
             await _close(result)
             raise PermitForgotten(f"{operation.name} answers before its object was allowed")
         return result

@@ -85,7 +85,7 @@ class Pipeline:
             course.headers += await parts.cors.headers(exchange, target.bucket)
         if parts.forms.is_form(exchange, target):
             course.operation = "PostObject"
-            return await parts.forms.answer(exchange, target, course)
+            return await parts.forms.answer(exchange, target, course, bool(host.bucket))
         return await self._operate(exchange, target, host.bucket, course)
 
     async def _operate(

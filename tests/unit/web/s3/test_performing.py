@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -29,13 +30,16 @@ ANN = Principal("ann", "Ann")
 
 
 class Waiting:
-    """A permit that waits until it is shown something."""
+    """A permit that waits for the object, and allows all but what `refuses`."""
 
-    def __init__(self) -> None:
-        self.settled = False
+    settled = False
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.refuses = refuses
 
     def version(self, _: Any) -> None:
-        self.settled = True
+        if self.refuses:
+            raise AccessDenied("this one is private")
 
 
 class Read:
@@ -149,6 +153,21 @@ def test_a_permit_that_was_shown_its_object() -> None:
     desk = Desk("GetObject", show)
     desk.permit = Waiting()
     assert desk.do("GetObject", "GET", "/photos/cat") == {"ETag": '"e"'}
+
+
+def test_a_refusal_that_is_forgotten() -> None:
+    """An operation that goes on although its object was refused fails, too."""
+
+    def go_on(call: Call, _: Any) -> Result:
+        version: Any = None
+        with suppress(AccessDenied):
+            call.permit.version(version)
+        return {"ETag": '"e"'}
+
+    desk = Desk("GetObject", go_on)
+    desk.permit = Waiting(refuses=True)
+    with pytest.raises(PermitForgotten):
+        desk.do("GetObject", "GET", "/photos/cat")
 
 
 def test_a_forgotten_permit_on_the_wire() -> None:

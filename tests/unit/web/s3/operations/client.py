@@ -26,7 +26,7 @@ from godos.web.counters import Counters
 from godos.web.exchange import IExchange
 from godos.web.hosts import Hosts
 from godos.web.s3.authorisation import Authoriser
-from godos.web.s3.callers import Caller
+from godos.web.s3.callers import Caller, Poster
 from godos.web.s3.cors import Cors
 from godos.web.s3.description import service
 from godos.web.s3.documents import Documents
@@ -80,16 +80,19 @@ class Client:
     description or in boto3's form of it.
     """
 
-    def __init__(self, user: Principal = ADA, region: str = REGION) -> None:
+    def __init__(
+        self, user: Principal = ADA, region: str = REGION, hosts: Hosts | None = None
+    ) -> None:
         self.clock = Clock()
         self.user = user
+        self.allowed: tuple[int, int | None] = (0, None)
         self.objects = MemoryObjects(self.now)
         credentials, authoriser = KnownUsers(), Authoriser(self.objects, self.now)
         table = routes(self.objects, credentials, Counters(), self.now, region)
         performer = Performer(authoriser, table, Documents(maybeDeferred))
         pipeline = Pipeline(
             Parts(
-                Hosts((), ()),
+                hosts or Hosts(),
                 self,
                 authoriser,
                 performer,
@@ -107,6 +110,13 @@ class Client:
     async def authenticate(self, exchange: IExchange, host: str = "") -> Caller:
         """Every request is `user`'s."""
         return Caller(self.user, exchange.body)
+
+    async def authenticate_form(
+        self, exchange: IExchange, fields: Mapping[str, str], bucket: str
+    ) -> Poster:
+        """Every form is `user`'s, and its file may have `allowed` bytes."""
+        least, most = self.allowed
+        return Poster(self.user, "", least, most)
 
     def as_user(self, user: Principal) -> Client:
         """The same store, for somebody else: all that is asked from now on is theirs."""
