@@ -11,8 +11,10 @@ from godos import __version__
 
 # name -> module, and the click command in it of the same name
 COMMANDS: Mapping[str, str] = {
+    "bucket": "godos.cli.bucket",
     "disk": "godos.cli.disk",
     "state": "godos.cli.state",
+    "user": "godos.cli.user",
 }
 
 

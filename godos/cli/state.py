@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from godos.cli.parameters import Parsed
 from godos.cli.running import run
 from godos.deferreds import WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress, parse_queue
@@ -19,23 +20,6 @@ from godos.service.state import OpenCatalog
 from godos.service.values import AUTO, State, anchored
 
 _THREADS = 2
-
-
-class Parsed(click.ParamType):  # type: ignore[type-arg]
-    """A parameter of which `parse` makes a value, as the daemons do with the same text."""
-
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See click."""
-        if not isinstance(value, str):
-            return value
-        try:
-            return self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.group()

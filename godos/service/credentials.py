@@ -33,7 +33,7 @@ _TEXTS = ("id", "name", "email", "access_key", "secret_key", "tenant")
 KEYS = (*_TEXTS, "root", "policy")
 SHORTEST_SECRET = 8  # characters
 
-_ID = re.compile(r"[^/:\s]{1,128}")
+USER_ID = re.compile(r"[^/:\s]{1,128}")
 _ACCESS_KEY = re.compile(r"[^/,:\s]{3,128}")
 _PLACEHOLDER = re.compile(
     r"place.?holder|change.?me|change.?this|replace.?(me|this|with)|your.?secret|<.*>|…|\.\.\."
@@ -102,7 +102,7 @@ def _user(table: Any) -> User:
     root = table.get("root", False)
     if not isinstance(root, bool):
         raise ValueError("root is true or false")
-    if _ID.fullmatch(texts["id"]) is None:
+    if USER_ID.fullmatch(texts["id"]) is None:
         raise ValueError("it needs an id: a text without spaces, slashes and colons")
     return User(
         texts["id"],
@@ -110,7 +110,7 @@ def _user(table: Any) -> User:
         texts["email"],
         (_key(texts["access_key"], texts["secret_key"]),),
         root,
-        _policy(table.get("policy")),
+        read_policy(table.get("policy")),
         texts["tenant"],
     )
 
@@ -136,8 +136,13 @@ def _key(access_key: str, secret_key: str) -> AccessKey:
     return AccessKey(access_key, secret_key)
 
 
-def _policy(given: Any) -> Mapping[str, Any] | None:
-    """A table, or the same document as JSON."""
+def read_policy(given: Any) -> Mapping[str, Any] | None:
+    """
+    A user's policy: a table, or the same document as JSON; None for none.
+
+    Raises:
+        ValueError: it is not such a document.
+    """
     if given is None:
         return None
     try:
