@@ -85,14 +85,18 @@ class Question:
         if document is None:
             return SILENT
         owns = self._owns_bucket
-        if owns and self.action in acl_rights.ALWAYS_OF_BUCKET_OWNER:
+        about_itself = self.action in acl_rights.ALWAYS_OF_BUCKET_OWNER
+        if owns and about_itself:
             return SILENT
         policy = self.shelf.of_bucket(document)
         if policy is None:
             return DENIED
         who = NOBODY if self.principal.anonymous else policies_facts.user(self.principal.id)
         verdict = policy.verdict(who, self.action, self._resource, facts)
-        if verdict.allowed is not False and not owns and self._restricted and is_public(policy):
+        if owns or verdict.allowed is False:
+            return verdict
+        # it never hands itself over: who could change it could take the bucket
+        if about_itself or (self._restricted and is_public(policy)):
             return Verdict(verdict.denied, False)
         return verdict
 

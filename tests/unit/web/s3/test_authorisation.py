@@ -205,6 +205,19 @@ def test_each_version_that_is_shown_is_decided_about(store: Store) -> None:
         permit.version(replaced)
 
 
+@pytest.mark.parametrize("action", [Action.GET_POLICY, Action.PUT_POLICY, Action.DELETE_POLICY])
+def test_a_policy_hands_itself_over_to_nobody(store: Store, action: Action) -> None:
+    """Not even one that allows everybody everything; a user's own policy can."""
+    policy(store, {"Action": "s3:*"})
+    for principal in (ALT, ANONYMOUS):
+        store.check(principal, Action.PUT, "k")
+        with pytest.raises(AccessDenied):
+            store.check(principal, action)
+    store.check(MAIN, action)
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    store.check(Principal("alt", policy={"Statement": [statement]}), action)
+
+
 def test_tags_of_a_new_object_can_be_denied(store: Store) -> None:
     """Whatever the maker may do otherwise."""
     condition = {"StringNotEquals": {"s3:RequestObjectTag/Level": "low"}}
