@@ -45,6 +45,8 @@ def check_deletion(condition: WriteCondition, version: ObjectVersion) -> None:
     if condition.if_none_match_any:
         raise PreconditionFailed(f"If-None-Match: * forbids this, for {version.key!r} exists")
     _check_version(condition, version)
+    if condition.is_latest not in (None, version.is_latest):
+        raise PreconditionFailed(f"{version.key!r} has another latest version by now")
 
 
 def _check_version(condition: WriteCondition, version: ObjectVersion) -> None:

@@ -164,8 +164,8 @@ class WriteCondition:
     `if_match`: the etag (without quotes) it must have, or `*` for any.
     `if_none_match_any`: the key must have no version, or a delete marker on top;
     `if_none_match`: if there is an object, it must have another etag.
-    `modified` (whole seconds since the epoch) and `size` are what a conditional delete may
-    ask of the version beside its etag.
+    `modified` (whole seconds since the epoch), `size` and `is_latest` are what a conditional
+    delete may ask of the version beside its etag.
     Source: Amazon S3 User Guide, "Conditional requests"; RFC 9110, section 13.1.
     """
 
@@ -174,6 +174,7 @@ class WriteCondition:
     if_none_match: str | None = None
     modified: float | None = None
     size: int | None = None
+    is_latest: bool | None = None
 
 
 UNCONDITIONAL = WriteCondition()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -143,14 +144,11 @@ class Lifecycle(Periodic):
         Remove an older version or a marker, if it still has the place in which it was seen.
 
         A write may put another in the place of a null version at any moment: their id is
-        the same, and so the removal itself compares what else was seen.
+        the same.  And the removal of newer ones makes an older one the latest.  So the
+        removal itself compares what was seen.
         """
-        now = await self._catalog.version(bucket, version.key, version.version_id)
-        if now.is_latest != version.is_latest:
-            raise PreconditionFailed("it is the latest version now")
-        return await self._catalog.delete(
-            bucket, version.key, version.version_id, _as_seen(version)
-        )
+        seen = evolve(_as_seen(version), is_latest=version.is_latest)
+        return await self._catalog.delete(bucket, version.key, version.version_id, seen)
 
     # -- uploads in parts --------------------------------------------------------------------
     async def _survey_uploads(self, bucket: Bucket, rules: tuple[Rule, ...]) -> bool:

@@ -597,6 +597,9 @@ class CatalogContract(CatalogBench):
         await catalog.commit(bench.bucket, "k", upload("2"))
         with pytest.raises(PreconditionFailed):
             await catalog.delete(bench.bucket, "k", old.version_id, if_match("2"))
+        with pytest.raises(PreconditionFailed):
+            latest = WriteCondition(is_latest=True)
+            await catalog.delete(bench.bucket, "k", old.version_id, latest)
         gone = await catalog.delete(bench.bucket, "k", old.version_id, if_match("1"))
         assert gone.removed is not None
         again = await catalog.delete(bench.bucket, "k", old.version_id, if_match("1"))

@@ -285,16 +285,15 @@ def test_what_takes_the_place_of_a_null_version_stays(marker: bool) -> None:
         place.keep(Versioning.SUSPENDED)
         place.rules(NONCURRENT)
     place.clock.advance(2 * DAY)
-    look = place.catalog.version
+    remove = place.catalog.delete
 
     def overtaken(*args: Any, **kwargs: Any) -> Deferred[Any]:
-        found = look(*args, **kwargs)
         place.put("a", b"new")
-        return found
+        return remove(*args, **kwargs)
 
-    place.catalog.version = overtaken  # type: ignore[method-assign]
+    place.catalog.delete = overtaken  # type: ignore[method-assign]
     place.survey()
-    del place.catalog.version
+    del place.catalog.delete
     assert place.keys() == ["a"] and place.lifecycle.removed == 0
     assert now(place.catalog.head(place.bucket, "a")).size == 3
     assert now(place.catalog.version(place.bucket, "a", "null")).is_latest
