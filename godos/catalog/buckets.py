@@ -54,12 +54,17 @@ class Buckets:
         self._stalled = Watch(monotonic)
 
     # -- reading ------------------------------------------------------------------------
-    async def cached(self, name: str) -> BucketRow:
-        """Up to 2 s old.  Fails: NoSuchBucket."""
+    def known(self, name: str) -> BucketRow | None:
+        """Up to 2 s old; None: it must be read."""
         known = self._cache.get(name)
         if known is not None and self._monotonic() - known.read_at < CACHED:
             return known
-        return await self.fresh(name)
+        return None
+
+    async def cached(self, name: str) -> BucketRow:
+        """Up to 2 s old.  Fails: NoSuchBucket."""
+        known = self.known(name)
+        return await self.fresh(name) if known is None else known
 
     async def fresh(self, name: str) -> BucketRow:
         """As it stands.  Fails: NoSuchBucket."""

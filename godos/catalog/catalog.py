@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -135,8 +136,13 @@ class Catalog:
     async def create_bucket(self, name: str, owner: str, object_lock: bool = False) -> Bucket:
         return await self._changes.create(name, owner, object_lock, self._shards)
 
+    def bucket(self, name: str) -> Deferred[Bucket]:
+        # Each request asks for it several times, and a coroutine costs ten times as much.
+        known = self._buckets.known(name)
+        return self._bucket(name) if known is None else succeed(known.bucket)
+
     @deferred
-    async def bucket(self, name: str) -> Bucket:
+    async def _bucket(self, name: str) -> Bucket:
         return (await self._buckets.cached(name)).bucket
 
     @deferred
@@ -155,8 +161,12 @@ class Catalog:
     async def enable_object_lock(self, name: str) -> Bucket:
         return await self._changes.enable_object_lock(name)
 
+    def settings(self, bucket: Bucket) -> Deferred[Mapping[str, Any]]:
+        known = self._settings.known(bucket)  # as for `bucket`
+        return self._all_settings(bucket) if known is None else succeed(known)
+
     @deferred
-    async def settings(self, bucket: Bucket) -> Mapping[str, Any]:
+    async def _all_settings(self, bucket: Bucket) -> Mapping[str, Any]:
         return await self._settings.all(bucket)
 
     @deferred

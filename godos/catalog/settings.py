@@ -41,10 +41,17 @@ class Settings:
         self._cache: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._written = 0  # how often anything was, by this process
 
-    async def all(self, bucket: Bucket) -> Mapping[str, Any]:
-        """As ICatalog.settings."""
+    def known(self, bucket: Bucket) -> Mapping[str, Any] | None:
+        """Up to 2 s old; None: they must be read."""
         read_at, known = self._cache.get(bucket.id, (0.0, None))
         if known is not None and self._monotonic() - read_at < CACHED:
+            return known
+        return None
+
+    async def all(self, bucket: Bucket) -> Mapping[str, Any]:
+        """As ICatalog.settings."""
+        known = self.known(bucket)
+        if known is not None:
             return known
         found = await self._read(bucket)
         if not found and (remade := await self._buckets.remade(bucket)) is not None:

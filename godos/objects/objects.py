@@ -129,11 +129,9 @@ class Objects:
     def enable_object_lock(self, name: str) -> Deferred[Bucket]:
         return self._catalog.enable_object_lock(name)
 
-    @deferred
-    async def settings(self, name: str) -> Mapping[str, Any]:
-        found = await self._catalog.bucket(name)
-        settings: Mapping[str, Any] = await self._catalog.settings(found)
-        return settings
+    def settings(self, name: str) -> Deferred[Mapping[str, Any]]:
+        # No coroutine: most requests ask for them, and mostly they are known.
+        return self._catalog.bucket(name).addCallback(self._catalog.settings)
 
     @deferred
     async def set_setting(self, name: str, setting: str, document: Any) -> None:
