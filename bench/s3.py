@@ -159,9 +159,10 @@ def small_cases(plain: Place, signed: Place, count: int) -> dict[str, Case]:
 def bulk_cases(plain: Place, signed: Place, upload: str, count: int) -> dict[str, Case]:
     """Listings, parts and deletes, of which one operation is much work."""
 
-    def part(body: bytes) -> Callable[[int, int], bytes]:
-        return lambda _, number: signed.put(
-            f"parts?partNumber={number + 1}&uploadId={upload}", body=body
+    def part(body: bytes, first: int, many: int) -> Callable[[int, int], bytes]:
+        # a new number each time: parts that are sent anew wait for each other
+        return lambda turn, number: signed.put(
+            f"parts?partNumber={first + turn * many + number}&uploadId={upload}", body=body
         )
 
     def delete(turn: int, _: int) -> bytes:
@@ -170,12 +171,12 @@ def bulk_cases(plain: Place, signed: Place, upload: str, count: int) -> dict[str
     def listing(place: Place) -> Callable[[int, int], bytes]:
         return lambda _turn, _number: place.list()
 
-    keys = f"{LIST_KEYS} keys"
+    keys, parts = f"{LIST_KEYS} keys", min(count, 500)
     return {
         "LIST unsigned": Case(f"LIST {keys} unsigned", plain, listing(plain), 50, 4),
         "LIST signed": Case(f"LIST {keys} signed", signed, listing(signed), 50, 4),
-        "UploadPart": Case("UploadPart 4 KiB signed", signed, part(SMALL), min(count, 1000)),
-        "UploadPart 5 MiB": Case("UploadPart 5 MiB signed", signed, part(PART), 16, 4),
+        "UploadPart": Case("UploadPart 4 KiB signed", signed, part(SMALL, 1, parts), parts),
+        "UploadPart 5 MiB": Case("UploadPart 5 MiB signed", signed, part(PART, 9000, 16), 16, 4),
         "DELETE many": Case(f"multi-delete of {count} signed", signed, delete, 1, 1),
     }
 
