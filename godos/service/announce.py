@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from attrs import frozen
+
 from godos import __version__
 from godos.messaging.addresses import SqsAddress
+from godos.service.s3_settings import S3Settings
 from godos.service.values import State
 
 OPEN = (
@@ -17,42 +20,69 @@ CLOSED = (
     "  No credentials are set, so it is open to this machine only: everybody on it may read and "
     "write everything, and nobody else can connect."
 )
-SIGNED = "  Requests must be signed with the key of a user."
+SIGNED = "  Requests must be signed ({signers})."
 SIGNED_CLOSED = (
-    "  Requests must be signed with the key of a user; they can come from this machine only, "
-    "unless --address says more."
+    "  Requests must be signed ({signers}); they can come from this machine only, unless "
+    "--address says more."
 )
+NOBODY = "  Nobody can sign yet: add somebody with  godos user add NAME --root --state '{state}'"
+
+
+@frozen
+class Signers:
+    """Who can sign when a server starts, in words; `none`: nobody."""
+
+    said: str
+    none: bool = False
+
+
+def signers(s3: S3Settings, catalog_users: int) -> Signers | None:
+    """Who can sign requests; None when they need not be signed yet."""
+    if s3.users_file:
+        return Signers(f"{_users(len(s3.users))} in {s3.users_file}, and those of the catalog")
+    if not s3.signed and not catalog_users:
+        return None
+    return Signers(f"{_users(catalog_users)} in the catalog", not catalog_users)
+
+
+def _users(number: int) -> str:
+    return "1 user" if number == 1 else f"{number} users"
 
 
 def welcome_embedded(
-    url: str, storage: Sequence[Path], loopback_only: bool, signed: bool
+    url: str,
+    storage: Sequence[Path],
+    state: State,
+    loopback_only: bool,
+    signed: Signers | None,
 ) -> list[str]:
     """
     For the server that is all in one process.
 
     Args:
         loopback_only: only this machine can connect.
-        signed: there are credentials.
+        signed: who can sign; None when requests need no signature.
     """
     return [
         f"godos {__version__} runs.",
         f"  listens on  {url}",
         *(f"  stores in   {path}" for path in storage),
-        _who(loopback_only, signed),
+        *_who(state, loopback_only, signed),
         *_try(url, signed),
     ]
 
 
-def _who(loopback_only: bool, signed: bool) -> str:
+def _who(state: State, loopback_only: bool, signed: Signers | None) -> list[str]:
     """Who may use it."""
-    if signed:
-        return SIGNED_CLOSED if loopback_only else SIGNED
-    return CLOSED if loopback_only else OPEN
+    if signed is None:
+        return [CLOSED if loopback_only else OPEN]
+    line = (SIGNED_CLOSED if loopback_only else SIGNED).format(signers=signed.said)
+    return [line, NOBODY.format(state=state)] if signed.none else [line]
 
 
-def _try(url: str, signed: bool) -> list[str]:
+def _try(url: str, signed: Signers | None) -> list[str]:
     """Commands that work against it as it is."""
-    if signed:
+    if signed is not None:
         return [f"  Try:  aws --endpoint-url {url} s3 mb s3://mine"]
     return [
         f"  Try:  curl -T README.rst {url}/objects/README.rst",
@@ -61,7 +91,7 @@ def _try(url: str, signed: bool) -> list[str]:
 
 
 def welcome_api(
-    url: str, state: State, queue: SqsAddress | None, loopback_only: bool, signed: bool
+    url: str, state: State, queue: SqsAddress | None, loopback_only: bool, signed: Signers | None
 ) -> list[str]:
     """For an API server; see `welcome_embedded`."""
     return [
@@ -69,7 +99,7 @@ def welcome_api(
         f"  listens on  {url}",
         f"  catalog     {state}",
         f"  asks over   {_middleware(queue)}",
-        _who(loopback_only, signed),
+        *_who(state, loopback_only, signed),
     ]
 
 

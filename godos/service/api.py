@@ -20,7 +20,7 @@ from godos.model.names import new_id
 from godos.service import common, s3_settings
 from godos.service.access_log import access_log
 from godos.service.addresses import advertised
-from godos.service.announce import welcome_api
+from godos.service.announce import signers, welcome_api
 from godos.service.binding import Binding, bind_clients
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
@@ -88,7 +88,9 @@ class Options(DaemonOptions):
 
     def record(self) -> ApiSettings:
         return ApiSettings(
-            binding=bind_clients(self.chosen, self["allow-anonymous"], bool(self["credentials"])),
+            binding=bind_clients(
+                self.chosen, self["allow-anonymous"], self["credentials"] is not None
+            ),
             guard=guests(self["allow-anonymous"], self["address"], self["advertise"]),
             advertise=self["advertise"],
             state=self["state"],
@@ -176,7 +178,7 @@ class ApiServerDaemon:
             settings.state,
             settings.queue,
             settings.binding.loopback_only,
-            bool(settings.s3.users),
+            signers(settings.s3, self._front.catalog_users),
         )
 
     @property

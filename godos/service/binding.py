@@ -68,7 +68,8 @@ def bind_guarded(
     if not allow_anonymous and not all(is_loopback(one) for one in interfaces):
         raise SettingError(
             f"{chosen['address'].origin}: no credentials are set, so only a loopback address such "
-            f"as {LOOPBACK}:{port} is served; --allow-anonymous lets everybody read and write"
+            f"as {LOOPBACK}:{port} is served; --credentials FILE, or --credentials catalog, makes "
+            "people sign, and --allow-anonymous lets everybody read and write"
         )
     return Binding(interfaces[0], port)
 

@@ -19,7 +19,7 @@ from godos.model.members import Node
 from godos.protocol.answering import HeldBy
 from godos.service import common, s3_settings
 from godos.service.access_log import access_log
-from godos.service.announce import welcome_embedded
+from godos.service.announce import signers, welcome_embedded
 from godos.service.binding import Binding, bind_clients
 from godos.service.daemon import Assembly
 from godos.service.front import Front, Surroundings
@@ -80,7 +80,9 @@ class Options(DaemonOptions):
 
     def record(self) -> EmbeddedSettings:
         return EmbeddedSettings(
-            binding=bind_clients(self.chosen, self["allow-anonymous"], bool(self["credentials"])),
+            binding=bind_clients(
+                self.chosen, self["allow-anonymous"], self["credentials"] is not None
+            ),
             guard=guests(self["allow-anonymous"], self["address"]),
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
@@ -160,8 +162,9 @@ class EmbeddedServer:
         return welcome_embedded(
             self._listener.url,
             settings.storage,
+            self._state,
             settings.binding.loopback_only,
-            bool(settings.s3.users),
+            signers(settings.s3, self._front.catalog_users),
         )
 
     def _site(self) -> StreamingSite:

@@ -92,6 +92,7 @@ class Front:
         self.locator: Any = None
         self._placer: Any = None
         self.objects: Any = None
+        self.catalog_users = 0  # when this started
         self._sends = WorkerPool(reactor, "events", SENDS)
         s3 = around.s3
         self._queues = EventQueues(self._sends, s3.notifications_endpoint, s3.notifications_queues)
@@ -107,6 +108,7 @@ class Front:
             service_step("expiring objects by their rules", self._expire),
             service_step("counting what buckets hold", self._count),
             service_step("telling queues of events", self._notify),
+            Step("counting users", self._count_users, lambda: succeed(None)),
             Step("putting the use cases together", self._assemble, lambda: succeed(None)),
             finishing_step(self._background),
         ]
@@ -148,6 +150,10 @@ class Front:
         holder = around.cluster().id if around.alone else new_id()
         region = around.s3.region
         return succeed(Notifier(around.catalog(), self._queues, self._reactor, holder, region))
+
+    @deferred
+    async def _count_users(self) -> None:
+        self.catalog_users = len(await self._around.catalog().users())
 
     def _assemble(self) -> Deferred[None]:
         catalog, reactor, members = self._around.catalog(), self._reactor, self.members

@@ -57,11 +57,9 @@ def s3_front(
         trials: of the queues that buckets are to notify; None takes any queue.
     """
     hosts = Hosts(settings.domains, settings.website_domains)
-    authentication = EitherAuthentication(
-        credentials,
-        Authentication(credentials, now, in_thread, settings.region),
-        OpenAuthentication(now, in_thread, guard),
-    )
+    checked = Authentication(credentials, now, in_thread, settings.region)
+    unchecked = OpenAuthentication(now, in_thread, guard)
+    authentication = EitherAuthentication(credentials, checked, unchecked, settings.signed)
     authoriser = Authoriser(objects, now)
     table = routes(objects, credentials, counters, now, settings.region, trials)
     performer = Performer(authoriser, table, Documents(in_thread))

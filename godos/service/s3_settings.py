@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -35,11 +36,22 @@ def _region(text: str) -> str:
     return text
 
 
+@frozen
+class OfCatalog:
+    """`--credentials catalog`: users are those of the catalog alone."""
+
+
+def _credentials(text: str) -> Path | OfCatalog:
+    """A file of users; or the word `catalog` (`./catalog` is a file)."""
+    return OfCatalog() if text == "catalog" else values.path(text)
+
+
 CREDENTIALS = Setting(
     "credentials",
-    "TOML file with the users and their keys; see etc/credentials.toml. With it, and with users "
-    "that `godos user add` made, requests must be signed.",
-    values.path,
+    "TOML file with users and their keys, see etc/credentials.toml; or the word catalog, for "
+    "those alone that `godos user add` made. With it requests must be signed; without it they "
+    "must be once the catalog has a user.",
+    _credentials,
 )
 REGION = Setting(
     "region",
@@ -89,7 +101,12 @@ SETTINGS = (
 
 @frozen
 class S3Settings:
-    """What the person who starts a server decided of its S3 API."""
+    """
+    What the person who starts a server decided of its S3 API.
+
+    `signed`: requests must be signed, even while nobody can.  `users` are those of
+    `users_file`, which is "" when there is none.
+    """
 
     users: Sequence[User]
     region: str
@@ -100,6 +117,8 @@ class S3Settings:
     lifecycle_day: float  # seconds
     notifications_endpoint: str | None = None
     notifications_queues: Sequence[str] = ("*",)  # patterns of ARNs
+    signed: bool = False
+    users_file: str = ""
 
 
 def s3_settings(options: Any, queue: SqsAddress | None = None) -> S3Settings:
@@ -112,8 +131,10 @@ def s3_settings(options: Any, queue: SqsAddress | None = None) -> S3Settings:
     Raises:
         SettingError: a file cannot be read, or does not hold what it should.
     """
+    credentials = options["credentials"]
+    in_file = isinstance(credentials, Path)
     return S3Settings(
-        users=read_credentials(options["credentials"]) if options["credentials"] else (),
+        users=read_credentials(credentials) if in_file else (),
         region=options["region"],
         domains=options["domain"],
         website_domains=options["website-domain"],
@@ -122,6 +143,8 @@ def s3_settings(options: Any, queue: SqsAddress | None = None) -> S3Settings:
         lifecycle_day=options["lifecycle-day"],
         notifications_endpoint=_endpoint(options["notifications-endpoint"], queue),
         notifications_queues=options["notifications-queues"],
+        signed=credentials is not None,
+        users_file=str(credentials) if in_file else "",
     )
 
 

@@ -138,3 +138,22 @@ def test_without_a_catalog(tmp_path: Path) -> None:
         assert "no catalog" in done.stderr
         assert "access key" not in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_users_of_the_catalog_alone(tmp_path: Path) -> None:
+    """
+    `--credentials catalog` lets in nobody while there are no users, says how to add one,
+    and then lets that one in; it may listen for other machines.
+    """
+    words = ("godos", "--port", "0", "--address", "0.0.0.0:0", "--credentials", "catalog")
+    with Daemon(tmp_path, *words) as daemon:
+        url = daemon.url
+        assert "Requests must be signed (0 users in the catalog)." in daemon.out
+        assert "godos user add NAME --root" in daemon.out
+        assert refused("AccessDenied", client(url, None).create_bucket, Bucket="photos")
+        key = json.loads(godos(tmp_path, "user", "add", "alice", "--json").stdout)
+        alice = client(url, key)
+        assert not refused("InvalidAccessKeyId", alice.list_buckets)
+        godos(tmp_path, "user", "remove", "alice")
+        assert refused("InvalidAccessKeyId", alice.list_buckets)
+        assert refused("AccessDenied", client(url, None).create_bucket, Bucket="photos")

@@ -19,17 +19,27 @@ class EitherAuthentication:
     The `Authentication` of a server whose first user may be added while it runs.
 
     When it cannot be told whether there are users, nobody is let in.
+
+    Args:
+        always: check requests even while there are no users.
     """
 
     def __init__(
-        self, credentials: ICredentials, checked: Authentication, unchecked: OpenAuthentication
+        self,
+        credentials: ICredentials,
+        checked: Authentication,
+        unchecked: OpenAuthentication,
+        always: bool = False,
     ) -> None:
+        self._always = always
         self._credentials = credentials
         self._checked = checked
         self._unchecked = unchecked
 
     async def _chosen(self) -> Authentication | OpenAuthentication:
-        return self._checked if await self._credentials.known() else self._unchecked
+        if self._always or await self._credentials.known():
+            return self._checked
+        return self._unchecked
 
     async def authenticate(self, exchange: IExchange, bucket: str = "") -> Caller:
         """See `Authentication`."""
