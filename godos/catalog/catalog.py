@@ -20,7 +20,7 @@ from godos.catalog.collection import Collection
 from godos.catalog.commits import Commits
 from godos.catalog.completing import Completing
 from godos.catalog.conditions import check_condition
-from godos.catalog.deletes import Deletes
+from godos.catalog.deletes import Asked, Deletes
 from godos.catalog.items import IItemStore
 from godos.catalog.leases import Leases
 from godos.catalog.listings import Listings
@@ -214,8 +214,10 @@ class Catalog:
         version_id: str | None = None,
         condition: WriteCondition = UNCONDITIONAL,
         bypass_governance: bool = False,
+        expired: bool = False,
     ) -> Deleted:
-        return await self._deletes.delete(bucket, key, version_id, condition, bypass_governance)
+        asked = Asked(condition, bypass_governance, expired)
+        return await self._deletes.delete(bucket, key, version_id, asked)
 
     @deferred
     async def amend(

@@ -30,7 +30,7 @@ from godos.model.versions import (
     WriteCondition,
 )
 
-REMOVED, MARKER_CREATED = "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"
+_BY_REQUEST, _BY_RULE = "ObjectRemoved", "LifecycleExpiration"
 
 
 class _Nothing(Exception):
@@ -43,6 +43,11 @@ class Asked:
 
     condition: WriteCondition
     bypass_governance: bool
+    expired: bool
+
+    def event(self, what: str) -> str:
+        """The name of what happens, for those who are told of it."""
+        return f"{_BY_RULE if self.expired else _BY_REQUEST}:{what}"
 
 
 class Deletes:
@@ -67,15 +72,13 @@ class Deletes:
         bucket: Bucket,
         key: str,
         version_id: str | None,
-        condition: WriteCondition,
-        bypass_governance: bool,
+        asked: Asked,
     ) -> Deleted:
         """As ICatalog.delete."""
-        asked = Asked(condition, bypass_governance)
         if version_id is not None:
             removed = await self._remove(bucket, key, by_id(version_id), asked)
             if removed is None and (remade := await self._buckets.remade(bucket)) is not None:
-                return await self.delete(remade, key, version_id, condition, bypass_governance)
+                return await self.delete(remade, key, version_id, asked)
             marker = removed is not None and removed.is_delete_marker
             return Deleted(version_id, marker, removed)
         row = await self._buckets.writable(bucket)
@@ -85,24 +88,23 @@ class Deletes:
                 return Deleted(removed=removed)
             row = await self._buckets.fresh(bucket.name)  # or have versions been kept meanwhile?
             if row.bucket.id != bucket.id:
-                return await self.delete(row.bucket, key, version_id, condition, bypass_governance)
+                return await self.delete(row.bucket, key, version_id, asked)
             if row.bucket.versioning is Versioning.OFF:
                 return Deleted(removed=removed)
-        return await self._hide(bucket, key, condition)
+        return await self._hide(bucket, key, asked)
 
-    async def _hide(self, bucket: Bucket, key: str, condition: WriteCondition) -> Deleted:
+    async def _hide(self, bucket: Bucket, key: str, asked: Asked) -> Deleted:
         """Put a delete marker on top; with a condition only where there is something."""
 
         def check(head: Head | None) -> None:
-            if condition == UNCONDITIONAL:
+            if asked.condition == UNCONDITIONAL:
                 return
             if head is None:
                 raise _Nothing
-            check_deletion(condition, head.version)
+            check_deletion(asked.condition, head.version)
 
-        marker = NewVersion(
-            self._draw_id(), "", 0, self._clock.seconds(), None, event=MARKER_CREATED
-        )
+        event = asked.event("DeleteMarkerCreated")
+        marker = NewVersion(self._draw_id(), "", 0, self._clock.seconds(), None, event=event)
         try:
             made = await self._commits.commit(bucket, key, marker, check, delete_marker=True)
         except _Nothing:
@@ -132,7 +134,7 @@ class Deletes:
             refusal = await self._writer.write(
                 [
                     *await self._removal(at, found, head, operation),
-                    *await self._outbox.telling(at, REMOVED, found, operation),
+                    *await self._outbox.telling(at, asked.event("Delete"), found, operation),
                     *self._buckets.checks(row),
                 ],
                 partial(self._buckets.leave, row),

@@ -71,7 +71,8 @@ class ArnQueues:
         except ERRORS as error:
             with self._lock:
                 self._urls.pop(arn, None)  # made anew, it may have another
-            failure = MessageRefused if code(error) in _REFUSALS else QueueUnavailable
+            refused = code(error).rpartition(".")[2] in _REFUSALS
+            failure = MessageRefused if refused else QueueUnavailable
             raise failure(f"cannot send to {arn}: {reason(error)}") from error
 
     # -- in threads ----------------------------------------------------------------------

@@ -134,12 +134,14 @@ class ICatalog(Interface):
         version_id: str | None = None,
         condition: WriteCondition = UNCONDITIONAL,
         bypass_governance: bool = False,
+        expired: bool = False,
     ) -> Deferred[Deleted]:
         """
         Without `version_id` do what the bucket's versioning asks: remove the object or put
         a delete marker on top.  With it remove that version for good.  A missing key or
         version is no error, whatever the condition, which is of the version that goes or
-        is hidden; then no marker is made under a condition.
+        is hidden; then no marker is made under a condition.  `expired`: a rule wants it
+        gone, and whoever is told of it is told so.
 
         Fails: as `commit`; ObjectLocked: its retention or legal hold forbids it.
         """

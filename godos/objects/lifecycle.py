@@ -137,7 +137,8 @@ class Lifecycle(Periodic):
 
     async def _expire(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
         """Delete the latest version, if it still is the one that was seen."""
-        return await self._catalog.delete(bucket, version.key, None, _as_seen(version))
+        seen = _as_seen(version)
+        return await self._catalog.delete(bucket, version.key, None, seen, expired=True)
 
     async def _remove_version(self, bucket: Bucket, version: ObjectVersion) -> Deleted:
         """
@@ -148,7 +149,9 @@ class Lifecycle(Periodic):
         removal itself compares what was seen.
         """
         seen = evolve(_as_seen(version), is_latest=version.is_latest)
-        return await self._catalog.delete(bucket, version.key, version.version_id, seen)
+        return await self._catalog.delete(
+            bucket, version.key, version.version_id, seen, expired=True
+        )
 
     # -- uploads in parts --------------------------------------------------------------------
     async def _survey_uploads(self, bucket: Bucket, rules: tuple[Rule, ...]) -> bool:

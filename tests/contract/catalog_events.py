@@ -106,6 +106,18 @@ class EventsContract(CatalogBench):
         assert versions == {hidden.version_id}
 
     @ensureDeferred
+    async def test_expirations_are_told(self, catalog: Catalog) -> None:
+        """What a rule removes or hides is not told as somebody's doing."""
+        bench = await self.notifying(catalog, ENABLED)
+        await catalog.commit(bench.bucket, "k", upload("1"))
+        marker = await catalog.delete(bench.bucket, "k", expired=True)
+        await catalog.delete(bench.bucket, "k", marker.version_id, expired=True)
+        assert await names(catalog) == [
+            "LifecycleExpiration:DeleteMarkerCreated",
+            "LifecycleExpiration:Delete",
+        ]
+
+    @ensureDeferred
     async def test_amendments_are_told(self, catalog: Catalog) -> None:
         """A change of attributes that has a name is told, with the version's own numbers."""
         bench = await self.notifying(catalog)
