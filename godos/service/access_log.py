@@ -10,14 +10,20 @@ from twisted.logger import Logger, LogLevel
 from godos.web.counters import Access, AccessLog
 
 _log = Logger("godos.access")
-_LINE = "{peer} {method} {target} {status} {sent} bytes {milliseconds:.1f} ms request={request_id}"
-# Parameters whose values let whoever reads them act as the signer, until the link expires.
+_LINE = (
+    "{peer} {method} {target} {status} {sent} bytes {milliseconds:.1f} ms request={request_id} "
+    "user={user}"  # last, since a name may hold spaces
+)
+# Parameters whose values let whoever reads them act as the signer, until the link expires, or
+# tell with which key it was signed: the user's name says enough of that.
 # A customer's key may be there, too, in links of clients that hoist headers.
 _SECRET = frozenset(
     {
         b"x-amz-signature",
         b"x-amz-security-token",
         b"signature",
+        b"x-amz-credential",
+        b"awsaccesskeyid",
         b"x-amz-server-side-encryption-customer-key",
         b"x-amz-copy-source-server-side-encryption-customer-key",
     }
@@ -44,13 +50,14 @@ def access_log(level: Any) -> AccessLog:
                 sent=access.sent,
                 milliseconds=access.duration * 1000,
                 request_id=access.request_id,
+                user=access.user or "-",
             )
 
     return log
 
 
 def shown(target: bytes) -> str:
-    """A request target without the signature of a presigned link."""
+    """A request target without signature and access key of a presigned link."""
     path, mark, query = target.partition(b"?")
     kept = b"&".join(_without_secret(pair) for pair in query.split(b"&"))
     return (path + mark + kept).decode("ascii", "backslashreplace")

@@ -15,6 +15,9 @@ from godos.web.errors import answer_of, error_body, error_fields, error_headers,
 from godos.web.exchange import IExchange
 
 JSON_TYPE = (b"Content-Type", b"application/json")
+# On documents of ours, which hold names from outside: a browser must not take one for a page.
+# Source: the Fetch standard, "X-Content-Type-Options".
+NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
 @define(eq=False)
@@ -77,7 +80,7 @@ class Answer:
 def json_answer(document: Mapping[str, Any], status: int = 200) -> Answer:
     """A document as JSON, in UTF-8."""
     text = json.dumps(document, ensure_ascii=False)
-    return Answer(status, [JSON_TYPE], text.encode("utf-8") + b"\n")
+    return Answer(status, [JSON_TYPE, NOSNIFF], text.encode("utf-8") + b"\n")
 
 
 def wants_json(exchange: IExchange) -> bool:
@@ -101,4 +104,4 @@ def refusal(exchange: IExchange, error: GodosError) -> Answer:
         wants_json(exchange),
         error_fields(error),
     )
-    return Answer(status, [(b"Content-Type", kind), *error_headers(error)], body)
+    return Answer(status, [(b"Content-Type", kind), NOSNIFF, *error_headers(error)], body)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from godos.model.objects import IObjectRead
-from godos.web.answers import JSON_TYPE, Answer
+from godos.web.answers import JSON_TYPE, NOSNIFF, Answer
 from godos.web.dates import http_date
 from godos.web.s3.quirks import AS_TEXT, ROOT_IS_MEMBER
 from godos.web.s3.roots import ROOTS
@@ -78,6 +78,7 @@ class _Document:
         else:
             text = self.write(value)
             answer.headers.append(XML_TYPE)
+        answer.headers.append(NOSNIFF)
         answer.body = text.encode("utf-8", "replace")
 
 
@@ -93,7 +94,7 @@ class _Text:
 
     def fill(self, answer: Answer, body: Mapping[str, Any], as_json: bool) -> None:  # noqa: ARG002
         """Give the answer its body and Content-Type."""
-        answer.headers.append(JSON_TYPE)
+        answer.headers += (JSON_TYPE, NOSNIFF)
         answer.body = (body.get(self.payload) or "").encode("utf-8")
 
 

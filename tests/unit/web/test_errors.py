@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import godos
 from godos.model import errors as model
 from godos.model.errors import GodosError
-from godos.web.answers import refusal
+from godos.web.answers import NOSNIFF, refusal
 from godos.web.errors import (
     ANSWERS,
     NoSuchResource,
@@ -108,7 +108,7 @@ def test_xml_by_default() -> None:
     exchange = FakeExchange("GET", "/objects/a%00b?versionId=1")
     answer = refusal(exchange, model.NoSuchKey("there is no object named that"))
     assert answer.status == 404
-    assert dict(answer.headers) == {b"Content-Type": b"application/xml"}
+    assert dict(answer.headers) == dict([(b"Content-Type", b"application/xml"), NOSNIFF])
     root = ElementTree.fromstring(answer.body)
     assert root.tag == "Error"
     assert {each.tag: each.text for each in root} == {
@@ -131,7 +131,7 @@ def test_xml_by_default() -> None:
 def test_json_for_who_asks(exchange: FakeExchange) -> None:
     """The same names as JSON, by `Accept` or by `format=json`."""
     answer = refusal(exchange, model.NoSuchBucket("there is no bucket objects"))
-    assert dict(answer.headers) == {b"Content-Type": b"application/json"}
+    assert dict(answer.headers) == dict([(b"Content-Type", b"application/json"), NOSNIFF])
     told = json.loads(answer.body)
     assert told["Code"] == "NoSuchBucket"
     assert told["Message"].startswith("There is no bucket objects. Check")
@@ -191,7 +191,7 @@ def test_what_errors_tell_in_headers(error: GodosError, header: tuple[bytes, byt
 def test_a_missing_object_is_no_delete_marker() -> None:
     """Only a marker is told as one."""
     names = {name for name, _ in refusal(FakeExchange("GET", "/a"), model.NoSuchKey("no")).headers}
-    assert names == {b"Content-Type"}
+    assert names == {b"Content-Type", NOSNIFF[0]}
 
 
 def test_sentences() -> None:

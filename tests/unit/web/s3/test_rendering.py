@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from godos.web.answers import Answer
+from godos.web.answers import NOSNIFF, Answer
 from godos.web.s3.description import operations, service
 from godos.web.s3.roots import ROOTS
 from godos.web.s3.xml_text import escape, escape_all, escape_attribute
@@ -43,7 +43,10 @@ def test_a_listing() -> None:
             "CommonPrefixes": [{"Prefix": "d/"}],
         },
     )
-    assert (answer.status, answer.headers) == (200, [(b"Content-Type", b"application/xml")])
+    assert (answer.status, answer.headers) == (
+        200,
+        [(b"Content-Type", b"application/xml"), NOSNIFF],
+    )
     assert answer.body.decode() == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<ListBucketResult xmlns="{XMLNS}"><Name>photos</Name><IsTruncated>false</IsTruncated>'
@@ -68,7 +71,7 @@ def test_the_same_as_json() -> None:
         },
         as_json=True,
     )
-    assert answer.headers == [(b"Content-Type", b"application/json")]
+    assert answer.headers == [(b"Content-Type", b"application/json"), NOSNIFF]
     assert json.loads(answer.body) == {
         "Name": "photos",
         "IsTruncated": False,
@@ -159,14 +162,18 @@ def test_a_part_of_an_object() -> None:
 def test_a_policy_is_sent_as_it_is() -> None:
     """It is JSON already."""
     answer = render("GetBucketPolicy", {"Policy": '{"a": "<é>"}'})
-    assert answer.headers == [(b"Content-Type", b"application/json")]
+    assert answer.headers == [(b"Content-Type", b"application/json"), NOSNIFF]
     assert answer.body == '{"a": "<é>"}'.encode()
 
 
 def test_headers_beside_a_payload() -> None:
     """A copy tells of the new object in both."""
     answer = render("CopyObject", {"CopyObjectResult": {"ETag": '"x"'}, "VersionId": "1"})
-    assert answer.headers == [(b"x-amz-version-id", b"1"), (b"Content-Type", b"application/xml")]
+    assert answer.headers == [
+        (b"x-amz-version-id", b"1"),
+        (b"Content-Type", b"application/xml"),
+        NOSNIFF,
+    ]
     assert f'<CopyObjectResult xmlns="{XMLNS}"><ETag>' in answer.body.decode()
 
 
