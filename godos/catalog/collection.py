@@ -7,6 +7,12 @@ none was found again.  A commit adds a reference only to a blob that its transac
 live; so between the two looks either the commit was first, and the second look finds it,
 or the condemnation was, and the commit is refused.
 
+Another collector may have found a reference that went since, and let the blob live: then
+one that comes again is not seen by a look that was before.  So who lets a blob live checks
+in that transaction that the reference still is there; and who found none looks once more
+whether the blob's row still is the one that was condemned.  If it is, there was no
+reference from the second look on, and nobody can let the blob live any more.
+
 Collect rows stay until the blob's rows are gone, and every round looks at all of them
 that are old enough: so nothing needs to be remembered for a holder that died half-way,
 and a row written late by a slow clock is found as well.
@@ -19,7 +25,7 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
-from godos.catalog.items import Delete, IItemStore, Item, Put, RevIs
+from godos.catalog.items import Check, Delete, IItemStore, Item, Present, Put, RevIs
 from godos.catalog.manifest_collection import ManifestCollection
 from godos.catalog.manifests import Manifests
 from godos.catalog.places import (
@@ -55,7 +61,7 @@ class Collection:
     ) -> None:
         self._items, self._writer = items, writer
         self._clock, self._draw_id = clock, draw_id
-        self._lists = ManifestCollection(items, writer, manifests, self._referenced, clock, draw_id)
+        self._lists = ManifestCollection(items, writer, manifests, self._reference, clock, draw_id)
         self._partition, self._start = 0, b""
 
     async def removals(self, grace: float, limit: int) -> Sequence[Removal]:
@@ -118,40 +124,48 @@ class Collection:
             await self._done((work.p, work.s), work.rev)
             return None
         blob = blob_of(item)
-        if await self._referenced(incarnation):
-            await self._spared(blob, work)
+        if (reference := await self._reference(incarnation)) is not None:
+            await self._spared(blob, reference, work)
             return None
         if blob.state is BlobState.LIVE:
             condemned = await self._changed(blob, BlobState.CONDEMNED)
             if condemned is None:
                 return None  # somebody else works on it: its row stays for the next round
             blob = condemned
-            if await self._referenced(incarnation):
-                await self._spared(blob, work)
+            if (reference := await self._reference(incarnation)) is not None:
+                await self._spared(blob, reference, work)
                 return None
+        standing = await self._items.get(*blob_place(incarnation))
+        if standing is None or standing.rev != blob.rev:
+            return None  # another let it live meanwhile, or removed it
         return Removal(blob, work.s)
 
-    async def _spared(self, blob: Blob, work: Item) -> None:
+    async def _spared(self, blob: Blob, reference: Item, work: Item) -> None:
         """It is referred to: let it live, and forget the work (its rev is compared)."""
-        if blob.state is BlobState.LIVE or await self._changed(blob, BlobState.LIVE) is not None:
+        still = Check(reference.p, reference.s, Present())
+        if (
+            blob.state is BlobState.LIVE
+            or await self._changed(blob, BlobState.LIVE, still) is not None
+        ):
             await self._done((work.p, work.s), work.rev)
 
-    async def _changed(self, blob: Blob, state: BlobState) -> Blob | None:
+    async def _changed(self, blob: Blob, state: BlobState, *checks: Check) -> Blob | None:
         changed = evolve(blob, state=state, rev=self._draw_id())
-        refusal = await self._writer.write([Put(blob_item(changed), RevIs(blob.rev))])
+        refusal = await self._writer.write([Put(blob_item(changed), RevIs(blob.rev)), *checks])
         if refusal is None or refusal.is_own(changed.rev):
             return changed
         refusal.or_unknown()
         return None
 
-    async def _referenced(self, incarnation: str) -> bool:
+    async def _reference(self, incarnation: str) -> Item | None:
+        """Any of those to an id, if there is one."""
         start: bytes | None = b""
         while start is not None:
             page = await self._items.query(references(incarnation), start, limit=1)
             if page.items:
-                return True
+                return page.items[0]
             start = page.cursor
-        return False
+        return None
 
     async def _done(self, place: tuple[str, bytes], rev: str | None) -> None:
         """Remove a collect row, unless another drop has written it anew since."""

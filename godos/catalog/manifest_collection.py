@@ -2,9 +2,9 @@
 Collection of lists of parts that no version refers to.
 
 It goes as with blobs (see `collection`): condemned by compare-and-set after no reference was
-found, and taken apart only after none was found again.  Then page after page lets go of its
-parts' references and is removed, and the heading at last: whoever comes after one that died
-goes on with the pages that are left.
+found, and taken apart only after none was found again, and it still was condemned.  Then page
+after page lets go of its parts' references and is removed, and the heading at last: whoever
+comes after one that died goes on with the pages that are left.
 
 A draft that nobody made live owns nothing: its pages are removed, and its parts stay.
 """
@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.bulk import write_in_bulk
-from godos.catalog.items import Delete, IItemStore, Item, Put, RevIs
+from godos.catalog.items import Check, Delete, IItemStore, Item, Present, Put, RevIs
 from godos.catalog.manifests import Manifests, heading_item, page_of
 from godos.catalog.places import ONLY, manifest_place
 from godos.catalog.plans import let_go
@@ -25,19 +25,19 @@ from godos.catalog.writing import Writer
 
 
 class ManifestCollection:
-    """`referenced` tells whether anything refers to an id."""
+    """`reference` finds one of the rows that refer to an id, if there are any."""
 
     def __init__(
         self,
         items: IItemStore,
         writer: Writer,
         manifests: Manifests,
-        referenced: Callable[[str], Awaitable[bool]],
+        reference: Callable[[str], Awaitable[Item | None]],
         clock: IReactorTime,
         draw_id: Callable[[], str],
     ) -> None:
         self._items, self._writer, self._manifests = items, writer, manifests
-        self._referenced, self._clock, self._draw_id = referenced, clock, draw_id
+        self._reference, self._clock, self._draw_id = reference, clock, draw_id
 
     async def examine(self, manifest: str) -> bool:
         """Bring one as far as it can be now; tells whether its collect row may go."""
@@ -50,24 +50,34 @@ class ManifestCollection:
                 return voided is not None and await self._take_apart(manifest, voided)
             case ManifestState.LIVE:
                 return await self._examine_live(manifest, heading)
-            case ManifestState.CONDEMNED if await self._referenced(manifest):
-                return await self._changed(manifest, heading, ManifestState.LIVE) is not None
+            case ManifestState.CONDEMNED:
+                return await self._examine_condemned(manifest, heading)
         return await self._take_apart(manifest, heading)
 
     async def _examine_live(self, manifest: str, heading: Item) -> bool:
-        if await self._referenced(manifest):
+        if await self._reference(manifest) is not None:
             return True
         condemned = await self._changed(manifest, heading, ManifestState.CONDEMNED)
         if condemned is None:
             return False  # somebody else works on it: its row stays for the next round
-        if await self._referenced(manifest):
-            return await self._changed(manifest, condemned, ManifestState.LIVE) is not None
-        return await self._take_apart(manifest, condemned)
+        return await self._examine_condemned(manifest, condemned)
 
-    async def _changed(self, manifest: str, heading: Item, state: ManifestState) -> Item | None:
+    async def _examine_condemned(self, manifest: str, heading: Item) -> bool:
+        reference = await self._reference(manifest)
+        if reference is not None:
+            still = Check(reference.p, reference.s, Present())
+            return await self._changed(manifest, heading, ManifestState.LIVE, still) is not None
+        standing = await self._items.get(*manifest_place(manifest))
+        if standing is None or standing.rev != heading.rev:
+            return False  # another let it live meanwhile, or took it apart
+        return await self._take_apart(manifest, heading)
+
+    async def _changed(
+        self, manifest: str, heading: Item, state: ManifestState, *checks: Check
+    ) -> Item | None:
         pages = fields(heading)["pages"]
         changed = heading_item(manifest, pages, state, self._draw_id())
-        refusal = await self._writer.write([Put(changed, RevIs(heading.rev or ""))])
+        refusal = await self._writer.write([Put(changed, RevIs(heading.rev or "")), *checks])
         if refusal is None or refusal.is_own(changed.rev or ""):
             return changed
         refusal.or_unknown()

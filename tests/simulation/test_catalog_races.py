@@ -705,6 +705,32 @@ def test_two_collectors(forgetful: bool) -> None:
             assert gone == last == []
 
 
+def test_copied_again_between_two_collectors() -> None:
+    """Bytes that lose a copy and gain another while two collectors look at them stay there."""
+    outcomes = set()
+    for schedule in many_schedules(RANDOM, 500):
+        world = World(schedule)
+        blob = unreferenced(world)
+        gone: list[str] = []
+
+        async def copies(catalog: Catalog, world: World = world, blob: Blob = blob) -> None:
+            await catalog.commit(world.bucket, "one", evolve(upload(), blob=blob))
+            await catalog.delete(world.bucket, "one")
+            await catalog.commit(world.bucket, "two", evolve(upload(), blob=blob))
+
+        world.play(
+            copies(world.catalog("a")),
+            *(collect(world.catalog(f"b{number}"), gone) for number in range(2)),
+        )
+        standing = now(world.plain.blob(blob.incarnation))
+        outcomes.add(world.head("two") is not None)
+        if world.head("two") is not None:
+            assert gone == [], world.stage.told
+            assert standing is not None
+            assert world.collected() == set()
+    assert outcomes == {True, False}
+
+
 def test_a_collector_that_died() -> None:
     """Whatever step a collector dies at, the next one finishes its work."""
     for steps in range(12):

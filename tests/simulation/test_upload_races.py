@@ -20,6 +20,7 @@ from godos.model.errors import (
     PreconditionFailed,
 )
 from godos.model.multipart import MultipartUpload, Part
+from godos.model.names import new_id
 from godos.model.versions import (
     UNCONDITIONAL,
     NewVersion,
@@ -419,6 +420,36 @@ def test_a_list_is_collected_or_copied(collectors: int) -> None:
         else:
             assert gone == blobs(parts)
     assert {ObjectVersion, Conflict} <= outcomes
+
+
+def test_a_list_is_copied_again_between_two_collectors() -> None:
+    """A list that loses a copy and gains another while two collectors look at it stays whole."""
+    outcomes = set()
+    for schedule in many_schedules(2 * RANDOM, 500):
+        world = World(schedule)
+        copy, parts = dropped(world)
+
+        async def copies(
+            catalog: Catalog, world: World = world, copy: NewVersion = copy
+        ) -> ObjectVersion:
+            await catalog.commit(world.bucket, "one", copy)
+            await catalog.delete(world.bucket, "one")
+            return await catalog.commit(world.bucket, "two", evolve(copy, operation=new_id()))
+
+        gone: set[str] = set()
+        copied, *_ = world.play(
+            copies(world.catalog("a")),
+            *(removing(world.catalog(f"b{number}"), gone) for number in range(2)),
+        )
+        nothing_else([copied], ObjectVersion, Conflict)
+        outcomes.add(type(copied))
+        gone |= collected(world)
+        if isinstance(copied, ObjectVersion):
+            assert gone == set(), world.stage.told
+            assert readable(world, copied) == parts
+        else:
+            assert gone == blobs(parts)
+    assert outcomes == {ObjectVersion, Conflict}
 
 
 def test_a_collector_of_lists_that_died() -> None:
