@@ -20,7 +20,7 @@ from godos.web.access import Action, Authorise
 from godos.web.answers import Answer, json_answer, refusal
 from godos.web.channel_exchange import Verbs
 from godos.web.counters import Counters
-from godos.web.errors import InvalidArgument, NoSuchResource, VerbNotAllowed
+from godos.web.errors import InvalidArgument, InvalidURI, NoSuchResource, VerbNotAllowed
 from godos.web.exchange import IExchange
 from godos.web.target import parse_names, parse_query, split, version_of
 from godos.web.twisted_request import exchange_of
@@ -32,6 +32,34 @@ _READ = "GET, HEAD"
 
 # Answers the reasons why the server cannot serve now; none when it can.
 Ready = Callable[[], "Deferred[Sequence[str]]"]
+
+
+# Parameters of ListBuckets, and of its URL when that is presigned.
+_OF_LIST = frozenset(
+    """
+    x-id max-buckets prefix continuation-token bucket-region
+    X-Amz-Algorithm X-Amz-Signature AWSAccessKeyId Signature
+    """.split()  # noqa: SIM905
+)
+_OF_CLIENTS = (b"x-amz-", b"amz-sdk-")  # headers that begin so
+
+
+def _is_of_s3(exchange: IExchange) -> bool:
+    """
+    Whether an S3 client reads `/`.
+
+    Those that do not sign are known by what no browser and nobody who types sends; their
+    User-Agent is no sign, for it is free text.
+    """
+    if any(
+        name == b"authorization" or name.startswith(_OF_CLIENTS) for name, _ in exchange.headers()
+    ):
+        return True
+    _, query = split(exchange.target)
+    try:
+        return not _OF_LIST.isdisjoint(parse_query(query).names())
+    except InvalidURI:
+        return False
 
 
 class _Anything(BaseConverter):
@@ -46,7 +74,7 @@ class Admin:
     The admin resources; all other requests go to `verbs`.
 
     Args:
-        verbs: answers a signed `GET /`, which is an S3 client's list of its buckets.
+        verbs: answers a `GET /` of an S3 client, which is its list of buckets.
     """
 
     app = Klein()
@@ -75,7 +103,7 @@ class Admin:
     def root(self, request: IRequest) -> Deferred[None]:
         """Version and status."""
         exchange = exchange_of(request)
-        if exchange.header(b"authorization") is not None:
+        if _is_of_s3(exchange):
             return self._verbs(exchange)
         return self._answer(exchange, self._status)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Any
 
 from godos.deferreds import InThread
 from godos.model.errors import BadDigest, InvalidRequest
-from godos.transfer.checksums import ALGORITHMS, running
+from godos.transfer.checksums import running
 from godos.web.digests import content_md5
 from godos.web.exchange import IExchange
 from godos.web.s3.callers import Caller
 from godos.web.s3.operation import Operation
-from godos.web.s3.operations.checksum_members import raw_digest
+from godos.web.s3.operations.checksum_members import LENGTHS, raw_digest
 
-_VOUCHES_FOR_NOTHING = ("", "UNSIGNED-PAYLOAD")  # values of x-amz-content-sha256
+# Values of x-amz-content-sha256 with which no signature is of the body.
+_VOUCHES_FOR_NOTHING = ("", "UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 INLINE = 16 << 10  # bytes of a document that is read in the reactor's thread
+Digests = Sequence[tuple[str, bytes]]  # by algorithm
 
 
 class Documents:
@@ -41,35 +44,42 @@ class Documents:
         """
         pieces = await caller.body.collect(operation.body_limit)
         raw = b"".join(pieces)
-        vouched = _verify(operation, exchange, raw) or caller.payload not in _VOUCHES_FOR_NOTHING
+        told = _announced(operation, exchange, caller)
+        vouched = bool(told) or caller.payload not in _VOUCHES_FOR_NOTHING
         # S3 asks it of all; people who type requests, and do not sign, are spared
         if operation.requires_checksum and caller.signed and not vouched:
             raise InvalidRequest(
                 f"{operation.name} needs a header Content-MD5 or x-amz-checksum-… of its body"
             )
         if len(raw) <= INLINE:
-            return operation.read_body(raw)
-        document: dict[str, Any] = await self._in_thread(operation.read_body, raw)
+            return _read(operation, raw, told)
+        document: dict[str, Any] = await self._in_thread(_read, operation, raw, told)
         return document
 
 
-def _verify(operation: Operation, exchange: IExchange, raw: bytes) -> bool:
+def _announced(operation: Operation, exchange: IExchange, caller: Caller) -> Digests:
     """
-    Compare the body with all digests in headers; tells whether there was one.
+    The digests that headers and trailer say the body has.
 
     The checksums that come with the end of an upload in parts are of the object.
     """
-    told = []
+    told: list[tuple[str, bytes]] = []
     md5 = exchange.header(b"content-md5")
     if md5 is not None:
         told += list(content_md5(b"content-md5", md5))
-    for algorithm in ALGORITHMS if operation.requires_checksum else ():
-        value = exchange.header(b"x-amz-checksum-" + algorithm.encode())
-        if value is not None:
-            told.append((algorithm, raw_digest(algorithm, value.decode("latin-1"))))
+    for algorithm in LENGTHS if operation.requires_checksum else ():
+        name = b"x-amz-checksum-" + algorithm.encode()
+        for value in (exchange.header(name), caller.trailers.get(name)):
+            if value is not None:
+                told.append((algorithm, raw_digest(algorithm, value.decode("latin-1").strip())))
+    return told
+
+
+def _read(operation: Operation, raw: bytes, told: Digests) -> dict[str, Any]:
+    """The members in the body, once it is known to be the one that was announced."""
     for algorithm, expected in told:
         found = running(algorithm)
         found.update(raw)
         if not compare_digest(found.digest(), expected):
             raise BadDigest(f"the body has another {algorithm} digest than was announced")
-    return bool(told)
+    return operation.read_body(raw)

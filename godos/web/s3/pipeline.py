@@ -74,14 +74,15 @@ class Pipeline:
         """The answer to one request."""
         parts = self._parts
         host = parts.hosts.of(exchange)
-        if host.website:
+        if host.website and exchange.method != OPTIONS:
             course.operation = "Website"
+            course.headers += await parts.cors.headers(exchange, host.bucket)
             return await parts.website.answer(exchange, host.bucket)
         target = parse_target(exchange.target, host.bucket)
         if exchange.method == OPTIONS:
             course.operation = "Preflight"
             return await parts.cors.preflight(exchange, target)
-        if target.bucket and exchange.header(b"origin") is not None:
+        if target.bucket:
             course.headers += await parts.cors.headers(exchange, target.bucket)
         if parts.forms.is_form(exchange, target):
             course.operation = "PostObject"

@@ -92,6 +92,37 @@ def test_an_s3_client_lists_its_buckets(server: Server) -> None:
         assert [each["Name"] for each in told(server.ask(*asked))["Buckets"]] == ["objects"]
 
 
+@pytest.mark.parametrize(
+    ("target", "header"),
+    [
+        ("/?x-id=ListBuckets", "Accept: */*"),
+        ("/", "amz-sdk-invocation-id: 0"),
+        ("/", "X-Amz-Date: 20260101T000000Z"),
+        ("/?max-buckets=7", "Accept: */*"),
+        ("/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", "Accept: */*"),
+        ("/?AWSAccessKeyId=a&Signature=b&Expires=9", "Accept: */*"),
+    ],
+)
+def test_s3_clients_that_do_not_sign_headers(server: Server, target: str, header: str) -> None:
+    """An S3 client is told of its buckets as S3 does it, though it does not sign."""
+    answer = server.ask(f"GET {target}", header)
+    assert answer.status == 200
+    assert answer["content-type"] == "application/xml"
+    assert b"<ListAllMyBucketsResult" in answer.body and b"<Name>objects</Name>" in answer.body
+
+
+@pytest.mark.parametrize(
+    ("target", "header"),
+    [
+        ("/?utm_source=mail", "Accept: text/html"),
+        ("/", "User-Agent: Boto3/1.40"),
+    ],
+)
+def test_people_who_look(server: Server, target: str, header: str) -> None:
+    """Whoever is no S3 client reads the server's status."""
+    assert told(server.ask(f"GET {target}", header))["name"] == "godos"
+
+
 def test_alive(server: Server) -> None:
     """A server that answers is alive, also when it cannot serve."""
     server.ready = succeed(["no nodes"])
