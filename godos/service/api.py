@@ -91,7 +91,12 @@ class Options(DaemonOptions):
             binding=bind_clients(
                 self.chosen, self["allow-anonymous"], self["credentials"] is not None
             ),
-            guard=guests(self["allow-anonymous"], self["address"], self["advertise"]),
+            guard=guests(
+                self["allow-anonymous"],
+                self["address"],
+                self["advertise"],
+                (*self["domain"], *self["website-domain"]),
+            ),
             advertise=self["advertise"],
             state=self["state"],
             queue=self["queue"],

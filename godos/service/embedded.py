@@ -83,7 +83,11 @@ class Options(DaemonOptions):
             binding=bind_clients(
                 self.chosen, self["allow-anonymous"], self["credentials"] is not None
             ),
-            guard=guests(self["allow-anonymous"], self["address"]),
+            guard=guests(
+                self["allow-anonymous"],
+                self["address"],
+                domains=(*self["domain"], *self["website-domain"]),
+            ),
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
             s3=s3_settings.s3_settings(self),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from godos.service.values import Address, address
 from godos.web.own_machine import OwnMachine
@@ -14,6 +14,7 @@ def guests(
     allow_anonymous: bool,
     listens: Address | None,
     advertised: str | None = None,
+    domains: Sequence[str] = (),
     machine_name: Callable[[], str] = socket.gethostname,
 ) -> Guard | None:
     """
@@ -22,8 +23,9 @@ def guests(
     Args:
         listens: what `--address` says; a name in it is one that people may use.
         advertised: the same for `--advertise`.
+        domains: of `--domain` and `--website-domain`.
     """
     if allow_anonymous:
         return None
     hosts = [where.host for where in (listens, advertised and address(advertised)) if where]
-    return OwnMachine([machine_name(), *(host for host in hosts if host)])
+    return OwnMachine([machine_name(), *(host for host in hosts if host)], domains)

@@ -26,10 +26,12 @@ class OwnMachine:
 
     Args:
         names: of the machine, beside `localhost`.
+        domains: whose names, and all below them, the operator gave to this server.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self._names = frozenset(name.lower() for name in ("localhost", *names))
+    def __init__(self, names: Iterable[str] = (), domains: Iterable[str] = ()) -> None:
+        self._names = frozenset(name.lower() for name in ("localhost", *names, *domains))
+        self._suffixes = (".localhost", *("." + name.lower() for name in domains))
         self._is_ours = lru_cache(_REMEMBERED)(self._read_host)
 
     def __call__(self, exchange: IExchange) -> None:
@@ -52,7 +54,7 @@ class OwnMachine:
         if match is None:
             return False
         name = match[1].rstrip(".")
-        return name in self._names or name.endswith(".localhost") or _is_address(name)
+        return name in self._names or name.endswith(self._suffixes) or _is_address(name)
 
 
 def _is_address(name: str) -> bool:

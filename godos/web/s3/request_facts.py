@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 from attrs import evolve, field, frozen
 
+from godos.model.errors import InvalidRequest
 from godos.model.users import Principal
 from godos.protocol.policies_facts import LATER, Values
 from godos.web.access import Action
@@ -52,6 +53,7 @@ MEMBERS: Mapping[str, str] = {
 EXISTING_TAG = "s3:existingobjecttag/"
 REQUEST_TAG = "s3:requestobjecttag/"
 REQUEST_TAG_KEYS = "s3:requestobjecttagkeys"
+LONGEST = 4096  # bytes of a header that conditions look at
 _DAY = 86400.0  # seconds
 
 
@@ -74,10 +76,20 @@ class RequestContext:
         return evolve(self, version_id=version_id)
 
     def header(self, name: bytes) -> str | None:
-        """A header, or what a presigned URL has instead of it."""
+        """
+        A header, or what a presigned URL has instead of it.
+
+        Raises:
+            InvalidRequest: it is so long that comparing it with patterns could take long;
+                called unknown it would pass by what denies, or what allows.
+        """
         raw = self.exchange.header(name)
         if raw is None:
             raw = next((value for given, value in self.caller.hoisted if given == name), None)
+        if raw is not None and len(raw) > LONGEST:
+            raise InvalidRequest(
+                f"a policy asks about the header {name.decode()}, which has over {LONGEST} bytes"
+            )
         return None if raw is None else raw.decode("utf-8", "replace")
 
 

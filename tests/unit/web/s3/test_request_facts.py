@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from godos.model.errors import InvalidRequest
 from godos.model.users import ANONYMOUS, Principal
 from godos.protocol.policies_facts import LATER, Values
 from godos.web.access import Action
@@ -146,3 +147,9 @@ def test_given_values_come_before_all_others() -> None:
     """So that a question can be asked of the same request about something else."""
     known = facts(request={"Prefix": "a"}, overrides={"s3:prefix": ("b",)})
     assert known.values("s3:prefix") == ("b",)
+
+
+def test_endless_headers_are_refused() -> None:
+    """Comparing them with patterns takes long, and to call them unknown would let them pass."""
+    with pytest.raises(InvalidRequest, match="user-agent"):
+        facts({"User-Agent": "b" * 4097}).values("aws:useragent")
