@@ -135,7 +135,7 @@ class Front:
 
     def _collect(self) -> Deferred[IService]:
         catalog = self._around.catalog()
-        return succeed(Collector(catalog, self.members, self._reactor, new_id()))
+        return succeed(Collector(catalog, self.members, self.locator, self._reactor, new_id()))
 
     def _expire(self) -> Deferred[IService]:
         catalog, day = self._around.catalog(), self._around.s3.lifecycle_day
@@ -205,15 +205,19 @@ class Front:
         )
         verbs = s3.serving.serve
         admin = Admin(self.objects, s3.pipeline.admit, verbs, self.unready, counters, reactor)
-        serve = verbs if located is None else _either(located, verbs)
+
+        def of_bucket(exchange: IExchange) -> bool:
+            """Whether the host is a bucket, in which every path is a key."""
+            return bool(s3.hosts.of(exchange).bucket)
+
+        serve = verbs if located is None else _either(located, verbs, of_bucket)
 
         def is_ours(exchange: IExchange) -> bool:
             """Whether the request is of S3 (or the hand-over's), and not an admin resource."""
-            target = exchange.target
             return (
-                is_verb(target, exchange.method)
-                or bool(s3.hosts.of(exchange).bucket)
-                or (located is not None and target == _LOCATED and exchange.method == b"POST")
+                is_verb(exchange.target, exchange.method)
+                or of_bucket(exchange)
+                or (located is not None and _is_handed_over(exchange))
             )
 
         site = StreamingSite(serve, admin.app.resource(), is_ours, reactor)
@@ -224,10 +228,15 @@ class Front:
 _LOCATED = LOCATED.encode("ascii")
 
 
-def _either(located: Verbs, others: Verbs) -> Verbs:
+def _is_handed_over(exchange: IExchange) -> bool:
+    return exchange.target == _LOCATED and exchange.method == b"POST"
+
+
+def _either(located: Verbs, others: Verbs, of_bucket: Callable[[IExchange], bool]) -> Verbs:
     """The hand-over's requests to `located`, and `others` for all other verbs."""
 
     def serve(exchange: IExchange) -> Deferred[None]:
-        return (located if exchange.target == _LOCATED else others)(exchange)
+        ours = _is_handed_over(exchange) and not of_bucket(exchange)
+        return (located if ours else others)(exchange)
 
     return serve

@@ -69,7 +69,9 @@ class World:
         """Removes what nothing refers to, with no grace at all."""
         catalog = self.catalog_over(self.stage.store("collector"))
         for _ in range(rounds):
-            await Collector(catalog, self.cluster, self.stage.clock, "c", grace=0.0).round()
+            await Collector(
+                catalog, self.cluster, AskAll(self.cluster), self.stage.clock, "c", grace=0.0
+            ).round()
 
     def play(self, *actors: Any) -> list[Any]:
         """Race them; then let time pass, and remove all that nothing refers to."""
@@ -77,7 +79,11 @@ class World:
         catalog = self.catalog_over(self.stage.items)
         for _ in range(3):
             self.stage.clock.advance(GRACE + 3600)
-            now(Collector(catalog, self.cluster, self.stage.clock, "alone").round())
+            now(
+                Collector(
+                    catalog, self.cluster, AskAll(self.cluster), self.stage.clock, "alone"
+                ).round()
+            )
         return ends
 
     def put(self, key: str, data: bytes = TEXT, **asked: Any) -> None:

@@ -28,7 +28,7 @@ def collect(store: Store) -> None:
     """Remove all that nothing refers to, however long it takes by the clock."""
     for _ in range(3):
         store.clock.advance(GRACE + 60)
-        now(Collector(store.catalog, store.cluster, store.clock, "me").round())
+        now(Collector(store.catalog, store.cluster, store.locator, store.clock, "me").round())
 
 
 class HeldBody(Body):

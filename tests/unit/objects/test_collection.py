@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import fail
+from twisted.internet.defer import fail, succeed
 
 from godos.model.errors import NodeUnreachable
+from godos.model.locating import Located
+from godos.model.names import FragmentName
 from godos.model.objects import DeleteRequest, PutRequest
 from godos.objects.collection import EVERY, GRACE, Collector
 from tests.unit.objects.stores import Body, Store, now
@@ -17,7 +19,7 @@ def put(store: Store, data: bytes, key: str = "k") -> None:
 
 
 def collector(store: Store, holder: str = "me") -> Collector:
-    return Collector(store.catalog, store.cluster, store.clock, holder)
+    return Collector(store.catalog, store.cluster, store.locator, store.clock, holder)
 
 
 def test_overwritten_and_deleted_bytes_go_after_the_grace() -> None:
@@ -127,4 +129,43 @@ def test_a_node_that_left_the_cluster_keeps_nothing_open() -> None:
     store.clock.advance(GRACE + A_BIT)
     work = collector(store)
     now(work.round())
+    assert work.removed == 1
+
+
+def moved(store: Store) -> FragmentName:
+    """Bytes that nothing refers to, a fragment of which is on another node than it should."""
+    put(store, b"old")
+    first, _, third = store.nodes
+    name = next(iter(first.fragments))
+    now(store.objects.delete("objects", "k", DeleteRequest()))
+    del third.fragments[next(iter(third.fragments))]
+    third.fragments[name] = first.fragments.pop(name)
+    store.clock.advance(GRACE + A_BIT)
+    return name
+
+
+def test_a_fragment_that_was_moved_by_hand_goes_as_well() -> None:
+    """It is looked for on all nodes before the rows of its blob go."""
+    store = Store(3)
+    name = moved(store)
+    work = collector(store)
+    now(work.round())
+    assert store.fragments == 0
+    assert work.removed == 1
+    assert now(store.catalog.blob(name.incarnation)) is None
+
+
+def test_a_fragment_that_cannot_be_looked_for_keeps_the_work_open() -> None:
+    """As long as a node does not tell what it holds, the blob's row stays."""
+    store = Store(3)
+    name = moved(store)
+    located = Located((), complete=False)
+    store.locator.locate = lambda names: succeed(dict.fromkeys(names, located))
+    work = collector(store)
+    now(work.round())
+    assert work.removed == 0
+    assert now(store.catalog.blob(name.incarnation)) is not None
+    del store.locator.locate
+    now(work.round())
+    assert store.fragments == 0
     assert work.removed == 1
