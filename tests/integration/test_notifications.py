@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+import requests
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -218,6 +219,17 @@ def test_a_queue_that_comes_back(server: Daemon, fauxqs: StandIn) -> None:
     assert f"events for {gone.arn} wait" in server.out
     s3.put_object(Bucket="photos", Key="d", Body=b"x")
     assert there.told(1) == gone.told(1) == [("ObjectCreated:Put", "d")]
+
+
+def test_forms(server: Daemon, queue: Queue) -> None:
+    """A file that came by a browser's form is told as that."""
+    s3 = client(server)
+    s3.create_bucket(Bucket="photos")
+    notify(s3, queue.create(), skip=True)
+    files = {"file": ("cat.jpg", b"meow")}
+    sent = requests.post(f"{server.url}/photos", data={"key": "k"}, files=files, timeout=10)
+    assert sent.status_code == 204
+    assert queue.told(1) == [("ObjectCreated:Post", "k")]
 
 
 def test_queues_are_tried(server: Daemon, queue: Queue) -> None:

@@ -32,7 +32,8 @@ class Caller:
 
     `signature_version` is as policies name it, or empty; `signed_at` seconds since the epoch.
     `by_query`: the URL was presigned; `hoisted` are the headers that it carries as parameters,
-    which are to be read as if they had come as headers (`hoisting.unhoisted`).
+    which are to be read as if they had come as headers (`hoisting.unhoisted`).  `by_form`: a
+    browser's form brought the file.
     """
 
     principal: Principal
@@ -45,6 +46,7 @@ class Caller:
     by_query: bool = False
     signed_at: float | None = None
     hoisted: Headers = ()
+    by_form: bool = False
 
     @property
     def signed(self) -> bool:

@@ -103,7 +103,8 @@ class Forms:
         course.user = poster.principal.name
         most = MAX_SINGLE_PUT if poster.most is None else min(poster.most, MAX_SINGLE_PUT)
         body = BoundedBody(form.file, most, poster.least)
-        caller = Caller(poster.principal, body, signature_version=poster.signature_version)
+        version = poster.signature_version
+        caller = Caller(poster.principal, body, signature_version=version, by_form=True)
         headers = _headers(form.fields)
         put = StandIn(exchange, b"PUT", headers, body)
         filled = Target(target.bucket, key, target.query)

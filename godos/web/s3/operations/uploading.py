@@ -15,6 +15,7 @@ from godos.web.s3.operations.checksum_members import announced, trailing_digests
 from godos.web.s3.operations.encryption_members import encryption_of
 
 # Source: Amazon S3 User Guide, "Uploading objects"; the same for a part.
+EVENTS = {False: "ObjectCreated:Put", True: "ObjectCreated:Post"}  # True: by a browser's form
 MAX_SINGLE_PUT = 5 << 30  # bytes
 
 
@@ -47,7 +48,6 @@ def upload_request(
     request: Request,
     attributes: Attributes = PLAIN,
     condition: WriteCondition = UNCONDITIONAL,
-    event: str = "ObjectCreated:Put",
 ) -> PutRequest:
     """
     What an upload asks for, beside the name.
@@ -67,5 +67,5 @@ def upload_request(
         checksum=told.checksum,
         trailing=partial(trailing_digests, call) if told.in_trailer else None,
         encryption=encryption_of(request),
-        event=event,
+        event=EVENTS[call.caller.by_form],
     )
