@@ -210,7 +210,7 @@ class Front:
             """Whether the host is a bucket, in which every path is a key."""
             return bool(s3.hosts.of(exchange).bucket)
 
-        serve = verbs if located is None else _either(located, verbs, of_bucket)
+        serve = verbs if located is None else either(located, verbs, of_bucket)
 
         def is_ours(exchange: IExchange) -> bool:
             """Whether the request is of S3 (or the hand-over's), and not an admin resource."""
@@ -232,7 +232,7 @@ def _is_handed_over(exchange: IExchange) -> bool:
     return exchange.target == _LOCATED and exchange.method == b"POST"
 
 
-def _either(located: Verbs, others: Verbs, of_bucket: Callable[[IExchange], bool]) -> Verbs:
+def either(located: Verbs, others: Verbs, of_bucket: Callable[[IExchange], bool]) -> Verbs:
     """The hand-over's requests to `located`, and `others` for all other verbs."""
 
     def serve(exchange: IExchange) -> Deferred[None]:
