@@ -13,6 +13,9 @@ from godos import __version__
 COMMANDS: Mapping[str, str] = {
     "bucket": "godos.cli.bucket",
     "disk": "godos.cli.disk",
+    "get": "godos.cli.get",
+    "ls": "godos.cli.ls",
+    "put": "godos.cli.put",
     "state": "godos.cli.state",
     "user": "godos.cli.user",
 }
