@@ -229,7 +229,7 @@ _LOCATED = LOCATED.encode("ascii")
 
 
 def _is_handed_over(exchange: IExchange) -> bool:
-    return exchange.target == _LOCATED and exchange.method == b"POST"
+    return (exchange.method, exchange.target) == (b"POST", _LOCATED)
 
 
 def either(located: Verbs, others: Verbs, of_bucket: Callable[[IExchange], bool]) -> Verbs:
