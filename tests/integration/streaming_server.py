@@ -121,7 +121,7 @@ class Server:
 
     def start(self, verbs: Any, resource: Any = None, is_verb: Any = None, **options: Any) -> None:
         """Listen on a free port."""
-        verb = is_verb or (lambda _target, _method: True)
+        verb = is_verb or (lambda _exchange: True)
         self.site = StreamingSite(verbs, resource, verb, self._reactor, **options)
         context = twisted_ssl.PrivateCertificate.loadPEM(certificate()).options()
         self._port = listen(

@@ -22,6 +22,7 @@ from tests.integration.contents import content
 WRITERS = 4
 OWNERS = 5  # that are killed, one after the other
 SIZES = (100, 40_000, 1_500_000)
+VERSIONED = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 
 
 @define
@@ -59,7 +60,7 @@ def test_the_owner_is_killed_under_load(tmp_path: Path) -> None:
         store.start()
         bucket = f"{store['api'].url}/kept"
         assert requests.put(bucket, timeout=PATIENCE).status_code == 200
-        enabled = requests.put(f"{bucket}?versioning", json={"status": "Enabled"}, timeout=PATIENCE)
+        enabled = requests.put(f"{bucket}?versioning", VERSIONED, timeout=PATIENCE)
         assert enabled.status_code == 200
         url, killed = [bucket], set()
         with ThreadPoolExecutor(WRITERS) as threads:

@@ -508,7 +508,7 @@ class App:
 async def test_klein(server: Server, verbs: Verbs, reactor: Any) -> None:
     """Klein routes get bodies as they come, beside verbs that do not pass through Klein."""
     app = App(verbs)
-    server.start(verbs, app.app.resource(), lambda target, _: target.startswith(b"/verb"))
+    server.start(verbs, app.app.resource(), lambda exchange: exchange.target.startswith(b"/verb"))
 
     def talk(client: Client) -> list[Answer]:
         return [
