@@ -80,15 +80,28 @@ class Reason:
 
 
 @frozen
-class Run:
-    """What was run: the suite's commit, its day, and the versions that matter."""
+class Suite:
+    """What was run: the suite's commit, and the botocore that it ran with."""
 
     commit: str
-    day: str
     botocore: str
 
 
-Results = Mapping[str, str]  # a test's name -> PASSED, FAILED or SKIPPED
+@frozen
+class Results:
+    """
+    What a run found.
+
+    `states` are PASSED, FAILED or SKIPPED by the tests' names; `skips` says why.
+    """
+
+    day: str  # 2026-11-22
+    states: Mapping[str, str]
+    skips: Mapping[str, str]
+
+    def all(self, state: str) -> list[str]:
+        """The tests of which this became, in order."""
+        return sorted(test for test, one in self.states.items() if one == state)
 
 
 def name_of(case: ElementTree.Element) -> str:
@@ -97,22 +110,24 @@ def name_of(case: ElementTree.Element) -> str:
     return f"{module}::{case.get('name')}"
 
 
-def read_results(path: Path) -> dict[str, str]:
+def read_results(path: Path) -> Results:
     """
     The tests of a JUnit file.
 
     A test whose fixture failed has failed, whatever else is said of it.
     """
-    results: dict[str, str] = {}
-    for case in ElementTree.parse(path).iter("testcase"):
-        state = PASSED
-        if case.find("skipped") is not None:
-            state = SKIPPED
+    tree = ElementTree.parse(path)
+    states: dict[str, str] = {}
+    skips: dict[str, str] = {}
+    for case in tree.iter("testcase"):
+        name, state, skipped = name_of(case), PASSED, case.find("skipped")
+        if skipped is not None:
+            state, skips[name] = SKIPPED, skipped.get("message", "")
         if case.find("failure") is not None or case.find("error") is not None:
             state = FAILED
-        name = name_of(case)
-        results[name] = FAILED if results.get(name) == FAILED else state
-    return results
+        states[name] = FAILED if states.get(name) == FAILED else state
+    began = next(suite.get("timestamp", "") for suite in tree.iter("testsuite"))
+    return Results(began[:10], states, skips)
 
 
 def read_reasons(path: Path) -> list[Reason]:
@@ -141,11 +156,11 @@ def read_reasons(path: Path) -> list[Reason]:
 def faults(results: Results, reasons: Iterable[Reason]) -> list[str]:
     """What keeps results and reasons from being one story, in sentences."""
     explained = {test for reason in reasons for test in reason.tests}
-    failed = {test for test, state in results.items() if state == FAILED}
+    failed = set(results.all(FAILED))
     return [
         *(f"{test} fails without a reason" for test in sorted(failed - explained)),
         *(
-            f"{test} has a reason to fail, but {_story(results.get(test))}"
+            f"{test} has a reason to fail, but {_story(results.states.get(test))}"
             for test in sorted(explained - failed)
         ),
     ]
@@ -160,42 +175,40 @@ def subject_of(test: str) -> str:
     return next(title for title, pattern in SUBJECTS if re.search(pattern, test))
 
 
-def page(run: Run, results: Results, reasons: Sequence[Reason]) -> str:
+def page(suite: Suite, results: Results, reasons: Sequence[Reason]) -> str:
     """The page of documentation, as reStructuredText."""
-    count = {
-        state: sum(one == state for one in results.values()) for state in (PASSED, FAILED, SKIPPED)
-    }
+    passed, failed, skipped = map(results.all, (PASSED, FAILED, SKIPPED))
     planned, will_not = (
         sum(len(reason.tests) for reason in reasons if reason.on == on) for on in LISTS
     )
     summary = (
-        f"Of {len(results)} tests {count[PASSED]} pass, {count[FAILED]} fail ({planned} of them "
-        f"planned, {will_not} that will not) and {count[SKIPPED]} skip themselves, because they "
-        f"need storage classes of Ceph.  Commit ``{run.commit}`` of the suite, botocore "
-        f"{run.botocore}, {run.day}."
+        f"Of {len(results.states)} tests {len(passed)} pass, {len(failed)} fail ({planned} "
+        f"planned, {will_not} that will not) and {len(skipped)} skip themselves.  Commit "
+        f"``{suite.commit}`` of the suite, botocore {suite.botocore}, {results.day}."
     )
     parts = [
-        NOTE,
+        NOTE + "\n",
         _title("Compatibility with S3", "="),
         INTRODUCTION,
         _wrapped(summary) + "\n",
         "The command::\n",
-        textwrap.indent(COMMAND.format(commit=run.commit), "    "),
+        textwrap.indent(COMMAND.format(commit=suite.commit), "    "),
         AFTER_COMMAND,
         _title("Works", "-"),
-        *_works(results),
+        *works(passed),
         *failures(reasons),
+        _title("Skipped", "-"),
+        *(_wrapped(f"* ``{test}``: {results.skips[test]}", "  ") + "\n" for test in skipped),
     ]
-    return "\n".join(parts)
+    return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _works(results: Results) -> Iterable[str]:
+def works(passed: Sequence[str]) -> Iterable[str]:
+    """The tests that pass, by what they are about."""
     for title, _ in SUBJECTS:
-        passed = sorted(
-            test for test in results if subject_of(test) == title and results[test] == PASSED
-        )
-        if passed:
-            yield _wrapped(f"**{title}** ({len(passed)}): {_names(passed)}") + "\n"
+        chosen = [test for test in passed if subject_of(test) == title]
+        if chosen:
+            yield _wrapped(f"**{title}** ({len(chosen)}): {_names(chosen)}") + "\n"
 
 
 def failures(reasons: Sequence[Reason]) -> list[str]:

@@ -18,13 +18,12 @@ import subprocess
 import sys
 import tempfile
 from configparser import RawConfigParser
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from bench.s3_report import Run, faults, page, read_reasons, read_results
+from bench.s3_report import Results, Suite, faults, page, read_reasons, read_results
 from bench.servers import embedded
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +37,7 @@ PATIENCE = 100  # seconds for one test
 
 
 @frozen
-class Suite:
+class Clone:
     """A clone of the suite, and what runs it."""
 
     place: Path
@@ -52,13 +51,12 @@ class Suite:
         if subprocess.run([self.python, "-c", modules], check=False).returncode:
             raise SystemExit(f"{self.python} needs the suite's requirements and pytest-timeout")
 
-    def described(self) -> Run:
+    def described(self) -> Suite:
         """Which suite this is."""
         commit = ["git", "-C", str(self.place), "rev-parse", "HEAD"]
         version = [str(self.python), "-c", "import botocore; print(botocore.__version__)"]
-        return Run(
+        return Suite(
             subprocess.check_output(commit, text=True).strip(),
-            datetime.now(UTC).date().isoformat(),
             subprocess.check_output(version, text=True).strip(),
         )
 
@@ -120,37 +118,43 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--python", type=Path, required=True, help="the Python that runs it")
     parser.add_argument("--only", help="run the tests that match (pytest -k); write no page")
     parser.add_argument("--results", type=Path, help="keep the results, as JUnit XML, here")
+    parser.add_argument("--from", dest="kept", type=Path, help="run nothing, take kept results")
     parser.add_argument("--dir", type=Path, default=Path("bench-data"), help="where data goes")
     return parser.parse_args()
 
 
-def tested(suite: Suite, place: Path, chosen: str | None) -> Path:
+def tested(clone: Clone, place: Path, chosen: str | None) -> Path:
     """Start a server and run the suite against it; answers the file of results."""
     results = place / "results.xml"
     with embedded(place / "server", *options_for(place)) as server:
         configuration = Path(secret_file(place / "suite.conf", ""))
         with configuration.open("w") as file:
-            suite.configuration(server.base).write(file)
-        suite.run(configuration, results, chosen)
+            clone.configuration(server.base).write(file)
+        clone.run(configuration, results, chosen)
     return results
+
+
+def tested_somewhere(clone: Clone, options: argparse.Namespace) -> Results:
+    """Run the suite with its data in a folder that is removed afterwards."""
+    options.dir.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=options.dir.resolve()))
+    try:
+        file = tested(clone, place, options.only)
+        if options.results:
+            shutil.copyfile(file, options.results)
+        return read_results(file)
+    finally:
+        shutil.rmtree(place)
 
 
 def main() -> int:
     """Run, compare with the reasons, write the page; exit code 1 when they do not agree."""
     options = arguments()
     # not resolved: a virtual environment's python is a link, and is known by its place
-    suite = Suite(options.suite.resolve(), options.python.absolute())
-    suite.check()
+    clone = Clone(options.suite.resolve(), options.python.absolute())
+    clone.check()
     reasons = read_reasons(REASONS)
-    options.dir.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=options.dir.resolve()))
-    try:
-        file = tested(suite, place, options.only)
-        results = read_results(file)
-        if options.results:
-            shutil.copyfile(file, options.results)
-    finally:
-        shutil.rmtree(place)
+    results = read_results(options.kept) if options.kept else tested_somewhere(clone, options)
     if options.only:
         print("some of the suite was run: no page is written")
         return 0
@@ -158,7 +162,7 @@ def main() -> int:
     if found:
         print("\n".join(found))
         return 1
-    PAGE.write_text(page(suite.described(), results, reasons))
+    PAGE.write_text(page(clone.described(), results, reasons))
     print(f"{PAGE} is written")
     return 0
 
