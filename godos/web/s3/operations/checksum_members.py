@@ -170,6 +170,19 @@ def told_checksums(request: Request) -> Mapping[str, str]:
     return {name: request[member] for member, name in _BY_MEMBER.items() if member in request}
 
 
+def checksum_type(request: Request) -> ChecksumType | None:
+    """
+    The type that a request names, None when it names none.
+
+    Raises:
+        InvalidArgument: there is no such type.
+    """
+    kind = request.get("ChecksumType")
+    if kind is not None and kind not in ChecksumType.__members__:
+        raise InvalidArgument("x-amz-checksum-type is COMPOSITE or FULL_OBJECT")
+    return None if kind is None else ChecksumType[kind]
+
+
 def upload_checksum(request: Request) -> tuple[str, ChecksumType]:
     """
     Algorithm ("" for none) and type of the checksum of an upload in parts.
@@ -178,21 +191,18 @@ def upload_checksum(request: Request) -> tuple[str, ChecksumType]:
         InvalidRequest: a type without an algorithm, or one that it cannot have.
         InvalidArgument: there is no such type.
     """
-    text, kind = request.get("ChecksumAlgorithm"), request.get("ChecksumType")
-    if kind is not None and kind not in ChecksumType.__members__:
-        raise InvalidArgument("x-amz-checksum-type is COMPOSITE or FULL_OBJECT")
+    text, chosen = request.get("ChecksumAlgorithm"), checksum_type(request)
     if text is None:
-        if kind is not None:
+        if chosen is not None:
             raise InvalidRequest("x-amz-checksum-type needs x-amz-checksum-algorithm")
         return "", ChecksumType.COMPOSITE
     algorithm = algorithm_of(text)
-    if kind is None:
+    if chosen is None:
         whole = algorithm == "crc64nvme"
         return algorithm, ChecksumType.FULL_OBJECT if whole else ChecksumType.COMPOSITE
-    chosen = ChecksumType[kind]
     impossible = {"crc64nvme"} if chosen is ChecksumType.COMPOSITE else _OF_PARTS
     if algorithm in impossible:
-        raise InvalidRequest(f"{text} has no checksum of the type {kind}")
+        raise InvalidRequest(f"{text} has no checksum of the type {chosen.value}")
     return algorithm, chosen
 
 

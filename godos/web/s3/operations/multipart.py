@@ -20,6 +20,7 @@ from godos.web.s3.call import Call, Permit, Request, Result, Route, Table
 from godos.web.s3.operations.attribute_members import new_attributes, refuse_unsupported
 from godos.web.s3.operations.checksum_members import (
     checksum_members,
+    checksum_type,
     told_checksums,
     upload_checksum,
 )
@@ -171,12 +172,11 @@ class UploadOperations:
         """Make the object of the chosen parts; the answer means that it is durable."""
         refuse_unsupported(call.exchange, request)
         target = call.target
-        kind = upload_checksum({**request, "ChecksumAlgorithm": None})[1]
         wanted = CompleteRequest(
             parts=_chosen(request),
             condition=write_condition(request),
             checksums=told_checksums(request),
-            checksum_type=kind if "ChecksumType" in request else None,
+            checksum_type=checksum_type(request),
             size=request.get("MpuObjectSize"),
             customer_key=customer_key(request),
         )

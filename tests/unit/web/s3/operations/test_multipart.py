@@ -209,7 +209,10 @@ def test_a_composite_checksum(store: Store) -> None:
     wrong = upload.complete([(1, etag(part))], x_amz_checksum_sha256="bad")
     assert code(wrong) == (400, "BadDigest")
     composite = checksum(sha256(b"x").digest()) + "-1"
-    done = upload.complete([(1, etag(part))], x_amz_checksum_sha256=composite)
+    other = {"x_amz_checksum_sha256": composite, "x_amz_checksum_type": "FULL_OBJECT"}
+    assert upload.complete([(1, etag(part))], **other).status == 400
+    asked = {**other, "x_amz_checksum_type": "COMPOSITE"}
+    done = upload.complete([(1, etag(part))], **asked)
     assert texts(done)["ChecksumSHA256"] == composite
     assert texts(done)["ChecksumType"] == "COMPOSITE"
     asked = {"x-amz-checksum-mode": "ENABLED"}
