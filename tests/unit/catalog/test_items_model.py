@@ -44,8 +44,9 @@ conditions = st.one_of(
     st.builds(RevIs, st.sampled_from(["1", "2"])),
     st.builds(StateIs, st.sampled_from(["live", "condemned"])),
 )
+moments = st.none() | st.integers(0, 2**40)  # seconds since the epoch
 items_ = st.builds(
-    Item, partitions, sort_keys, st.fixed_dictionaries({"n": st.integers()}), revs, states
+    Item, partitions, sort_keys, st.fixed_dictionaries({"n": st.integers()}), revs, states, moments
 )
 actions_ = st.lists(
     st.builds(Put, items_, st.none() | conditions)
