@@ -6,7 +6,7 @@ from attrs import frozen
 
 from godos.catalog.items import IItemStore
 from godos.catalog.places import ObjectKey, head_partition, head_partitions, history_key
-from godos.catalog.records import Head, fields, head_of, is_delete_marker, older_of, version_of
+from godos.catalog.records import Head, head_of, is_delete_marker, live_versions, older_of
 from godos.catalog.together import together
 from godos.catalog.version_ids import seq_of
 from godos.catalog.versions import Versions
@@ -64,11 +64,7 @@ class Listings:
             if start is None or len(found) > limit:
                 break
             page = await self._items.query(head_partition(bucket, 0), start, keys.stop, limit=size)
-            found += [
-                version_of(bucket.name, item.s.decode(), fields(item), item.rev)
-                for item in page.items
-                if not is_delete_marker(item)
-            ]
+            found += live_versions(bucket.name, page.items)
             start, size = page.cursor, min(LARGEST_PAGE, 2 * size)
             after = page.items[-1].s.decode() if page.items else after
         if len(found) > limit:

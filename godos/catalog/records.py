@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -224,6 +224,23 @@ def version_of(
         get("man"),
         get("parts", 0),
     )
+
+
+def live_versions(bucket: str, heads: Sequence[Item]) -> list[ObjectVersion]:
+    """
+    The latest versions of a page of head rows, without delete markers.
+
+    Raises:
+        RowNotUnderstood: one has a newer format.
+    """
+    found = []
+    for head in heads:
+        _p, s, data, rev, _state, _expires = head
+        if data.get("f") != FORMAT:
+            fields(head)
+        if not data.get("dm"):
+            found.append(version_of(bucket, s.decode(), data, rev))
+    return found
 
 
 # -- blobs ------------------------------------------------------------------------------

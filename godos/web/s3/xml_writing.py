@@ -48,6 +48,19 @@ def _each(text: Write) -> WriteAll:
     return lambda values: map(text, values)
 
 
+def _each_once(text: Write) -> WriteAll:
+    """For values of which many are one and the same object, as on the pages of listings."""
+
+    def write(values: Sequence[Any]) -> Iterable[str]:
+        written: dict[int, str] = {}
+        for value in values:
+            if id(value) not in written:
+                written[id(value)] = text(value)
+        return [written[id(value)] for value in values]
+
+    return write
+
+
 def scalar_writer(shape: Shape) -> Write:
     """The text of a value, not yet escaped."""
     if shape.type_name == "timestamp":
@@ -83,7 +96,7 @@ def _list(name: str, shape: Shape) -> _Writer:
         return f"{write.opening}{between.join(texts)}{write.closing}"
 
     opening, closing = ("", "") if flattened else (f"<{name}>", f"</{name}>")
-    return _Writer(opening, closing, text, _each(text))
+    return _Writer(opening, closing, text, _each_once(text))
 
 
 def _structure(name: str, shape: StructureShape, namespace: str = "") -> _Writer:
