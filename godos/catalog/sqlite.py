@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import apsw
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -90,10 +90,13 @@ class SQLiteItems:
         writer, readers = await in_thread(_open, path, vfs)
         return cls(path, in_thread, clock, writer, readers)
 
-    @deferred
-    async def get(self, p: str, s: bytes) -> Item | None:
-        check_place(p, s)
-        return (await self._look_up(((p, s),)))[0]
+    # `get` and `transact` are in the way of every request, and so are no coroutines.
+    def get(self, p: str, s: bytes) -> Deferred[Item | None]:
+        try:
+            check_place(p, s)
+            return self._look_up(((p, s),)).addCallback(_only)
+        except Exception:
+            return fail()
 
     @deferred
     async def get_many(self, places: Places) -> Sequence[Item | None]:
@@ -115,14 +118,14 @@ class SQLiteItems:
         wanted = Range(p, start, stop, limit, reverse)
         return await self._turn(lambda connection: _page(connection, wanted))
 
-    @deferred
-    async def transact(self, actions: Sequence[Action], token: str) -> None:
-        steps = to_steps(actions, token)
-        self._refuse_when_closed()
-        asked = Transaction(steps, bytes.fromhex(token), fingerprint(steps))
-        standing = await self._commits.ask(asked)
-        if standing:
-            raise ConditionFailed(_standing_items(standing))
+    def transact(self, actions: Sequence[Action], token: str) -> Deferred[None]:
+        try:
+            steps = to_steps(actions, token)
+            self._refuse_when_closed()
+            asked = Transaction(steps, bytes.fromhex(token), fingerprint(steps))
+            return self._commits.ask(asked).addCallback(_done)
+        except Exception:
+            return fail()
 
     @deferred
     async def scan(self, cursor: str | None = None, limit: int = 1000) -> ScanPage:
@@ -207,6 +210,15 @@ def _scan_page(reader: apsw.Connection, cursor: str | None, limit: int) -> ScanP
 
 def _items(rows: Sequence[Row | None]) -> list[Item | None]:
     return [None if row is None else to_item(row) for row in rows]
+
+
+def _only(found: list[Item | None]) -> Item | None:
+    return found[0]
+
+
+def _done(standing: Standing) -> None:
+    if standing:
+        raise ConditionFailed(_standing_items(standing))
 
 
 def _standing_items(standing: Mapping[int, Row | None]) -> dict[int, Item | None]:
