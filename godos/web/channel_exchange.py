@@ -73,6 +73,7 @@ class ChannelExchange:
     __slots__ = (
         "_answering",
         "_channel",
+        "_known",
         "_over",
         "_remaining",
         "_running",
@@ -93,6 +94,7 @@ class ChannelExchange:
         self._remaining = 0  # bytes of a started answer that are still to be written
         self._answering = True  # a started answer has a body
         self.requestHeaders = ArrivingHeaders()
+        self._known: dict[bytes, bytes] | None = None  # the same by name, for `header`
         self.method = self.target = self.version = b""
         self.authority: bytes | None = None
         self.body: RequestBody | EmptyBody = EMPTY
@@ -118,6 +120,7 @@ class ChannelExchange:
         if self.authority is not None:  # Source: RFC 9112, section 3.2.2
             pairs = self.requestHeaders.pairs
             pairs[:] = [(n, self.authority if n == b"host" else v) for n, v in pairs]
+        self._known = None  # the parser has asked before
 
     def handleContentChunk(self, data: bytes) -> None:
         """More of the body is in."""
@@ -185,11 +188,12 @@ class ChannelExchange:
 
     def header(self, name: bytes) -> bytes | None:
         """See `IExchange`."""
-        found = None
-        for known, value in self.requestHeaders.pairs:
-            if known == name:
-                found = value if found is None else found + b", " + value
-        return found
+        known = self._known
+        if known is None:  # several are asked for of each request
+            known = self._known = {}
+            for given, value in self.requestHeaders.pairs:
+                known[given] = known[given] + b", " + value if given in known else value
+        return known.get(name)
 
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
         """See `IExchange`."""
