@@ -18,6 +18,7 @@ import pytest
 from attrs import frozen
 
 from tests.integration.daemons import PATIENCE, Daemon, environment
+from tests.integration.narrow import Narrow
 
 PART = 8 << 20  # bytes
 SCRIPT = "from godos.cli import main; main(prog_name='godos')"
@@ -31,12 +32,12 @@ class Place:
     url: str
     key: dict[str, str]
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """`godos …` as its user starts it."""
+    def start(self, *words: str, url: str = "") -> subprocess.Popen[str]:
+        """`godos …` as its user starts it; `url` is another way to the server."""
         return subprocess.Popen(
             [sys.executable, "-c", SCRIPT, *words],
             cwd=self.folder,
-            env=environment(GODOS_ENDPOINT=self.url, **self.key),
+            env=environment(GODOS_ENDPOINT=url or self.url, **self.key),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -118,12 +119,14 @@ def test_there_and_back(place: Place, size: int) -> None:
 
 def broken_off(place: Place, number: int, key: str) -> list[Any]:
     """Send the large file, and a signal when some parts are there; what is left of it."""
-    process = place.start("put", "large", f"s3://photos/{key}")
-    deadline = time.monotonic() + PATIENCE
-    while len(place.parts(key)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=PATIENCE)
+    with Narrow(place.url, 8 * PART) as way:
+        process = place.start("put", "large", f"s3://photos/{key}", url=way.url)
+        deadline = time.monotonic() + 4 * PATIENCE
+        while len(place.parts(key)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        way.release()
+        _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == (130 if number == signal.SIGINT else -number), err
     time.sleep(0.5)  # requests that were under way end
     left = place.parts(key)
