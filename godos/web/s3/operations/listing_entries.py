@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from godos.model.multipart import MultipartUpload
-from godos.model.versions import NULL_VERSION, Listing, ObjectVersion
+from godos.model.versions import NULL_VERSION, ChecksumType, Listing, ObjectVersion
 from godos.web.s3.operations.pages import Page
 
 Names = Mapping[str, Mapping[str, str]]  # `Owner`s by id; "" is the bucket's
@@ -26,20 +26,26 @@ def entries(versions: Sequence[ObjectVersion], page: Page, names: Names | None) 
             "StorageClass": attributes.storage_class,
         }
         if checksums:
-            kind = *checksums, version.checksum_type
-            entry["ChecksumAlgorithm"], entry["ChecksumType"] = kinds[kind]
+            whole = version.checksum_type is ChecksumType.FULL_OBJECT
+            entry["ChecksumAlgorithm"], entry["ChecksumType"] = kinds[*checksums, whole]
         if names is not None:
             entry["Owner"] = names[attributes.owner]
         found.append(entry)
     return found
 
 
-class _Kinds(dict[tuple[str, ...], tuple[list[str], str]]):
-    """How checksums are told, by their algorithms and their type: there are few on a page."""
+class _Kinds(dict[tuple[str | bool, ...], tuple[list[str], str]]):
+    """
+    How checksums are told, by their algorithms and whether they are of the whole object.
 
-    def __missing__(self, kind: tuple[str, ...]) -> tuple[list[str], str]:
+    There are few kinds on a page, and one of them is one object for all its entries.
+    """
+
+    def __missing__(self, kind: tuple[str | bool, ...]) -> tuple[list[str], str]:
         *algorithms, whole = kind
-        self[kind] = told = [name.upper() for name in algorithms], str(whole)
+        names = [str(name).upper() for name in algorithms]
+        of_whole = ChecksumType.FULL_OBJECT if whole else ChecksumType.COMPOSITE
+        self[kind] = told = names, of_whole.value
         return told
 
 
