@@ -41,6 +41,8 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # who starts tests in the background lets them ignore Ctrl-C, and that is inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def godos(self, *words: str) -> tuple[int, str, str]:
