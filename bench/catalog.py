@@ -36,7 +36,7 @@ LAYOUT = (Placed(0, new_id()),)
 
 def blob() -> Blob:
     """Of a new object of 4 KiB."""
-    return Blob(new_id(), 4096, "ab" * 32, Policy(1), LAYOUT)
+    return Blob(new_id(), 4096, "ab" * 32, Policy.copies(1), LAYOUT)
 
 
 def version() -> NewVersion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Interface, implementer
 
@@ -35,6 +36,12 @@ class IMembers(Interface):
 
     def suspect(node_id: str) -> None:
         """It did not answer: leave it out until it beats again."""
+
+    def silence(node_id: str) -> float:
+        """Seconds since the node's beat was last seen to change, as far as we have looked."""
+
+    def refresh() -> Deferred[None]:
+        """Read the rows of the catalog now.  Fails as the catalog does."""
 
 
 @implementer(IMembers)
@@ -96,6 +103,11 @@ class Members(Periodic):
     def suspect(self, node_id: str) -> None:
         if node_id not in self._local:
             self._node_pulses.suspect(node_id)
+
+    def silence(self, node_id: str) -> float:
+        if node_id in self._local:
+            return 0.0
+        return self._node_pulses.silence(node_id, self._monotonic())
 
     def fragments(self, node_id: str) -> Any:
         store = self._local.get(node_id)

@@ -11,6 +11,11 @@ from godos.model.policy import Policy
 
 RAW = "raw"  # the codec that changes nothing
 
+# Indexes that one generation of a blob's fragments has: `<incarnation>.<index>` is shard
+# `index % GENERATION` of generation `index // GENERATION`.  A blob that is converted to
+# another policy gets a new generation, so that the names of old and new never meet.
+GENERATION = 100
+
 
 class BlobState(StrEnum):
     """`condemned` blobs are being removed and may gain no reference."""
@@ -25,6 +30,11 @@ class Placed:
 
     index: int
     node: str
+
+    @property
+    def shard(self) -> int:
+        """Which of the code's fragments it is, or the how manyth copy: 0 … width - 1."""
+        return self.index % GENERATION
 
 
 @frozen
@@ -50,6 +60,37 @@ class Blob:
     def below_target(self) -> bool:
         """Whether fewer fragments are known durable than the policy asks for."""
         return len({placed.index for placed in self.layout}) < self.policy.width
+
+    @property
+    def generation(self) -> int:
+        """The first index of its fragments' generation; all of a layout are of one."""
+        return self.layout[0].index // GENERATION * GENERATION if self.layout else 0
+
+    def name(self, shard: int) -> FragmentName:
+        """The name of fragment `shard` of its generation."""
+        return FragmentName(self.incarnation, self.generation + shard)
+
+
+# Bytes of a blob from which on it is worth a row in the content index, and a look at it.
+SHARED_FROM = 16 << 10
+
+
+def shareable(blob: Blob) -> bool:
+    """Whether equal content may be stored once: not where it is encrypted, nor where it is tiny."""
+    return blob.size >= SHARED_FROM and "aes" not in blob.codec
+
+
+@frozen
+class Held:
+    """
+    A fragment that is on a disk.
+
+    `verified` is the time, in seconds since the epoch, since when it is known to be good:
+    it was read back whole, or written, then or later.  0.0: not known.
+    """
+
+    name: FragmentName
+    verified: float
 
 
 @frozen

@@ -12,6 +12,8 @@ from zope.interface import Interface
 from godos.model.blobs import Blob, Placed
 from godos.model.members import ApiServer, Cluster, Node
 from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
+from godos.model.policy import Policy
+from godos.model.upkeep import Census, Job, Stray
 from godos.model.users import User
 from godos.model.versions import (
     UNCONDITIONAL,
@@ -38,11 +40,20 @@ class Removal:
 
 @frozen
 class RepairWork:
-    """A blob that was left, or found, below target."""
+    """A blob that was left, or found, below target; `rev` changes with every new reason."""
 
     incarnation: str
     since: float  # seconds since the epoch
     reason: str
+    rev: str = ""
+
+
+@frozen
+class BlobPage:
+    """Blob rows in no order; `cursor` goes on after them, None after the last."""
+
+    blobs: Sequence[Blob]
+    cursor: str | None
 
 
 @frozen
@@ -266,11 +277,40 @@ class ICatalog(Interface):
         A result below target leaves a repair row in the same transaction.
         """
 
+    def converted(blob: Blob, policy: Policy, layout: tuple[Placed, ...]) -> Deferred[Blob | None]:
+        """
+        Replace policy and layout by compare-and-set on `blob.rev`; None when another was
+        faster.  The fragments of `layout` are of another generation than the blob's.
+        """
+
+    def content(size: int, sha256: str, codec: str, policy: Policy) -> Deferred[Blob | None]:
+        """
+        A live blob that the content index names for these stored bytes, or None.
+
+        What it says is checked against the blob's row.  Each commit of a new blob for which
+        `shareable` holds puts it into the index in the same transaction.
+        """
+
+    def blobs(cursor: str | None = None, limit: int = 1000) -> Deferred[BlobPage]:
+        """
+        All blob rows, page by page, as they are when their page is read; pages may be
+        short or empty.  A row that is there all the time is seen at least once.
+        """
+
     def want_repair(incarnation: str, reason: str) -> Deferred[None]:
         """Leave a repair row, unless the blob's own is gone.  Idempotent."""
 
     def repairs(limit: int = 1000) -> Deferred[Sequence[RepairWork]]:
-        """What waits for repair."""
+        """What waits for repair, the longest waiting of what is read first."""
+
+    def repaired(work: RepairWork) -> Deferred[bool]:
+        """
+        The blob's fragments were read back and are at target: remove the repair row, unless
+        it was written anew since `work` was read.  Tells whether it is gone.
+        """
+
+    def waiting_repairs() -> Deferred[int]:
+        """How many repair rows there are."""
 
     def removals(grace: float, limit: int = 100) -> Deferred[Sequence[Removal]]:
         """
@@ -282,6 +322,40 @@ class ICatalog(Interface):
 
     def removed(removal: Removal) -> Deferred[None]:
         """The fragments are gone: delete the rows."""
+
+    # -- upkeep ----------------------------------------------------------------------------
+    def census() -> Deferred[Census | None]:
+        """The last census that finished, or None."""
+
+    def put_census(census: Census) -> Deferred[None]:
+        """Keep it, unless one that started later is kept already."""
+
+    def jobs() -> Deferred[Sequence[Job]]:
+        """All jobs, running and ended, in the order in which they started."""
+
+    def put_job(job: Job) -> Deferred[Job | None]:
+        """
+        Write a job by compare-and-set on `rev` ("": a new one); None when somebody else wrote
+        it meanwhile.  A new one takes the place of an ended one of its kind and node.
+
+        Fails: Conflict: one of its kind and node is running.
+        """
+
+    def strays(node: str, after: str = "", limit: int = 1000) -> Deferred[Sequence[Stray]]:
+        """What is in quarantine on a node, in the order of names, after the name `after`."""
+
+    def put_stray(stray: Stray) -> Deferred[None]:
+        """Into quarantine; one that is there keeps its `since`."""
+
+    def remove_stray(stray: Stray) -> Deferred[None]:
+        """Out of quarantine.  Idempotent."""
+
+    def confirm_epoch(epoch: int) -> Deferred[Cluster]:
+        """
+        An operator allows strays to be removed again, after an import or a rebuild.
+
+        Fails: InvalidRequest: `epoch` is not the cluster's.
+        """
 
     # -- members ------------------------------------------------------------------------
     def claim_node(node: Node) -> Deferred[Node]:

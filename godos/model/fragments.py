@@ -13,12 +13,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from godos.model.blobs import FragmentHeader
+from godos.model.blobs import FragmentHeader, Held
 from godos.model.names import FragmentName
 
 SMALL = 1 << 20  # bytes: fragments up to here travel and are stored in one piece
 BLOCK = 128 << 10  # bytes of payload under one CRC32C
 CHUNK = 1 << 20  # bytes that a reader or an upload handles at a time
+STRIPE = 1 << 20  # bytes of a coded blob under one code word
 
 # Bytes on their way: pieces of one batch, in order.
 Pieces = Sequence[bytes | bytearray | memoryview]
@@ -114,6 +115,14 @@ class IFragmentStore(Interface):
         Which fragments of these blobs are here: incarnation -> indexes, empty ones left out.
 
         Only an index look-up; a positive is proved by reading.
+        """
+
+    def inventory(after: FragmentName | None, limit: int) -> Deferred[Sequence[Held]]:
+        """
+        The next fragments that are here, at most `limit` (1 … 1000), in the order of their
+        names (incarnation, then index as a number); () after the last.
+
+        Fails: NodeFailed, NodeUnreachable, WrongNode: never a list with gaps.
         """
 
     def remove(name: FragmentName) -> Deferred[bool]:

@@ -53,3 +53,8 @@ class Pulses:
         """Whether it is registered, beats, and was not found silent since."""
         pulse = self._pulses.get(member)
         return pulse is not None and not pulse.suspected and now - pulse.changed < self.patience
+
+    def silence(self, member: str, now: float) -> float:
+        """Seconds since its beat was last seen to change; 0 of one that is not registered."""
+        pulse = self._pulses.get(member)
+        return 0.0 if pulse is None else now - pulse.changed

@@ -16,6 +16,6 @@ def required(policy: Policy, live: int) -> int:
     Args:
         live: nodes that are not known dead, whether they take fragments or not.
     """
-    if policy.copies == 2 and live == 1:
+    if not policy.coded and policy.width == 2 and live == 1:
         return 1
     return policy.quorum

@@ -49,7 +49,7 @@ from godos.model.versions import (
     WriteCondition,
 )
 
-TWO = Policy(2)
+TWO = Policy.copies(2)
 BOTH = (Placed(0, "node-a"), Placed(1, "node-b"))
 ENABLED, SUSPENDED = Versioning.ENABLED, Versioning.SUSPENDED
 ONLY_NEW = WriteCondition(if_none_match_any=True)

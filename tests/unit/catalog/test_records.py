@@ -145,7 +145,7 @@ def test_buckets(versioning: Versioning, flags: tuple[bool, bool]) -> None:
 @pytest.mark.parametrize("layout", [(), (Placed(0, "x"), Placed(2, "y"))])
 def test_blobs(state: BlobState, codec: str, layout: tuple[Placed, ...]) -> None:
     """A blob comes back as it was written, also an empty layout."""
-    blob = Blob(new_id(), 0, "ab" * 32, Policy(3), layout, codec, state, new_id())
+    blob = Blob(new_id(), 0, "ab" * 32, Policy.copies(3), layout, codec, state, new_id())
     assert blob_of(stored(blob_item(blob))) == blob
 
 

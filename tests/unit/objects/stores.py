@@ -90,6 +90,12 @@ class Cluster:
     def suspect(self, node_id: str) -> None:
         self.dead.add(node_id)
 
+    def silence(self, node_id: str) -> float:
+        return 1e9 if node_id in self.dead else 0.0
+
+    def refresh(self) -> Deferred[None]:
+        return succeed(None)
+
     def fill(self, node_id: str) -> None:
         """Let a node take nothing new."""
         self.rows[node_id] = evolve(self.rows[node_id], state=NodeState.DRAINING)

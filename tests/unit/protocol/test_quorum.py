@@ -24,7 +24,7 @@ from godos.protocol.quorum import required
 )
 def test_majority_and_the_exception_of_two(copies: int, live: int, needed: int) -> None:
     """A majority; of two both, unless one of the two is known dead."""
-    assert required(Policy(copies), live) == needed
+    assert required(Policy.copies(copies), live) == needed
 
 
 @pytest.mark.parametrize("text", ["", "copies=0", "copies=100", "copies=-1", "ec=0+1", "3"])
@@ -36,4 +36,4 @@ def test_what_is_no_policy_is_refused(text: str) -> None:
 
 def test_auto_settles_at_three() -> None:
     """As many copies as nodes, at least one and at most three."""
-    assert [Policy.auto(n).copies for n in range(6)] == [1, 1, 2, 3, 3, 3]
+    assert [Policy.auto(n).width for n in range(6)] == [1, 1, 2, 3, 3, 3]
