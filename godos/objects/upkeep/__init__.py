@@ -1,0 +1,1 @@
+"""Keeping blobs at target: mending, repair, census, and the long work of operators."""
