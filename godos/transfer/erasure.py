@@ -3,11 +3,13 @@ The code itself: stripes to shards and back, by ISA-L.
 
 Shards are stored without the headers that liberasurecode puts before each: those depend on
 the stripe's length alone, and are made again for decoding.
+
+An allocator that gives memory back to the kernel after each stripe makes coding 20 times
+slower: see `service.memory`.
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -17,22 +19,9 @@ from godos.model.errors import FragmentDamaged
 
 HEADER = 80  # bytes.  Source: liberasurecode, fragment_header_t
 KIND = "isa_l_rs_cauchy"  # every K of K + M are enough; of `isa_l_rs_vand` not for all K, M
-_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # Source: glibc, malloc.h
 _KEPT_LENGTHS = 64  # lengths of stripes whose headers are remembered
 
 Piece = bytes | bytearray | memoryview
-
-
-def keep_heap() -> None:
-    """
-    Let the allocator keep what it has, for the whole process; without glibc nothing happens.
-
-    Otherwise each shard is fresh memory from the kernel, and coding is 20 times slower.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 64 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 512 << 20)
 
 
 class Code:
