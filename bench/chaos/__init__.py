@@ -1,0 +1,1 @@
+"""Failures on purpose: see `bench/chaos/__main__.py`."""
