@@ -60,10 +60,10 @@ class Blobs:
         blob = await self._sources.rows.get(incarnation)
         if secret is None:
             _expect(blob, RAW, size)
-            return BlobRead(self._sources, blob, start, stop)
+            return self._sources.read(blob, start, stop)
         _expect(blob, AES256GCM, sealed_size(size))
         blocks = BlockRange.around(start, stop, size)
-        sealed = BlobRead(self._sources, blob, blocks.start, blocks.stop)
+        sealed = self._sources.read(blob, blocks.start, blocks.stop)
         opener = Opener(secret, incarnation, size)
         return DecryptedRead(sealed, opener, blocks, stop - start, self._in_thread)
 

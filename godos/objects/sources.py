@@ -53,6 +53,10 @@ class Sources:
         self.clock = clock
         self.background = background
 
+    def read(self, blob: Blob, start: int, stop: int) -> BlobRead:
+        """Bytes [start, stop) of the stored bytes of a blob; closing is the caller's."""
+        return BlobRead(self, blob, start, stop)
+
 
 class BlobRead:
     """
