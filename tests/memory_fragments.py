@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from godos.deferreds import deferred
-from godos.model.blobs import FragmentHeader
+from godos.model.blobs import FragmentHeader, Held
 from godos.model.errors import (
     BadDigest,
     EntityTooLarge,
@@ -66,7 +66,8 @@ class MemoryFragments:
     A node in memory.
 
     `broken` is what everything fails with while it is set, as a disk that left service does;
-    `room` is how many bytes fit; `staged` is the number of uploads not yet sealed or aborted.
+    `room` is how many bytes fit; `staged` is the number of uploads not yet sealed or aborted;
+    `verified` is what the inventory says of some fragments.
     """
 
     def __init__(self, node_id: str, room: int = 1 << 40) -> None:
@@ -75,6 +76,7 @@ class MemoryFragments:
         self.broken: Exception | None = None
         self.staged = 0
         self.fragments: dict[FragmentName, _Stored] = {}
+        self.verified: dict[FragmentName, float] = {}
 
     def damage(self, name: FragmentName, place: int) -> None:
         """Flip a bit of the payload."""
@@ -143,6 +145,13 @@ class MemoryFragments:
             if name.incarnation in incarnations:
                 held[name.incarnation] = (*held.get(name.incarnation, ()), name.index)
         return held
+
+    @deferred
+    async def inventory(self, after: FragmentName | None, limit: int) -> Sequence[Held]:
+        """See `IFragmentStore.inventory`."""
+        self.check()
+        names = sorted(name for name in self.fragments if after is None or name > after)
+        return [Held(name, self.verified.get(name, 0.0)) for name in names[:limit]]
 
     @deferred
     async def remove(self, name: FragmentName) -> bool:

@@ -14,7 +14,7 @@ from godos.cluster.answer_bodies import BlockReceiver
 from godos.cluster.fragment_upload import HTTPFragmentUpload
 from godos.cluster.server_client import WORK, ServerClient
 from godos.deferreds import InThread, deferred
-from godos.model.blobs import FragmentHeader
+from godos.model.blobs import FragmentHeader, Held
 from godos.model.errors import NodeUnreachable, WrongNode
 from godos.model.fragments import IFragmentReader, IFragmentStore, Pieces
 from godos.model.names import FragmentName, new_id
@@ -145,6 +145,14 @@ class HTTPFragmentStore:
         if self.node_id in answer.silent:
             raise NodeUnreachable(f"node {self.node_id} at {self.address} cannot look now")
         raise WrongNode(f"node {self.node_id} is not at {self.address}")
+
+    @deferred
+    async def inventory(self, after: FragmentName | None, limit: int) -> Sequence[Held]:
+        """See `IFragmentStore.inventory`."""
+        behind = "" if after is None else f"&after={after}"
+        target = f"/nodes/{self.node_id}/inventory?limit={limit}{behind}"
+        answer = await self._call("GET", target)
+        return [Held(FragmentName.parse(name), since) for name, since in answer["fragments"]]
 
     @deferred
     async def remove(self, name: FragmentName) -> bool:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 import apsw
 from attrs import frozen
 
 from godos.deferreds import InThread
-from godos.model.blobs import FragmentHeader
+from godos.model.blobs import FragmentHeader, Held
 from godos.model.errors import NoSuchFragment
 from godos.model.fragments import CHUNK
 from godos.model.names import FragmentName
 from godos.storage.counters import Counters
 from godos.storage.files import IFiles, Room
 from godos.storage.health import Health
-from godos.storage.index import key_of, name_of
+from godos.storage.index import name_of
+from godos.storage.inventory import Inventory
 from godos.storage.layout import Layout
 from godos.storage.ledger import Ledger
 from godos.storage.object_files import ObjectFiles
@@ -38,6 +38,8 @@ class Holdings:
     objects: ObjectFiles
     health: Health
     counters: Counters
+    inventory: Inventory
+    verified: Callable[[FragmentName], float]  # since when a fragment is known to be good
     in_thread: InThread  # that readers of large fragments go on in
 
     def open(self, name: FragmentName, start: int, stop: int | None) -> HeldReader | FileReader:
@@ -90,25 +92,15 @@ class Holdings:
                 keys = self.ledger.page(start, start + b"\xff\xff", _INDEXES)
                 indexes.update(name_of(key).index for key in keys)
             for shelf in {incarnation[:2] for incarnation in held}:
-                for name in self.objects.names(shelf):
-                    if name.incarnation in held:
-                        held[name.incarnation].add(name.index)
+                for name in self.objects.of_blobs(shelf, held):
+                    held[name.incarnation].add(name.index)
         return {each: tuple(sorted(indexes)) for each, indexes in held.items() if indexes}
 
-    def inventory(self, after: FragmentName | None, limit: int) -> Sequence[FragmentName]:
+    def page(self, after: FragmentName | None, limit: int) -> Sequence[Held]:
         """The next fragments, in the order of their names."""
-        start = b"" if after is None else key_of(after) + b"\0"
         with self._listing():
-            small = [name_of(key) for key in self.ledger.page(start, None, limit)]
-            large = list(islice(self._files_after(after), limit))
-        return sorted({*small, *large})[:limit]
-
-    def _files_after(self, after: FragmentName | None) -> Iterator[FragmentName]:
-        for shelf in self.objects.shelves():
-            if after is None or shelf >= after.incarnation[:2]:
-                for name in self.objects.names(shelf):
-                    if after is None or name > after:
-                        yield name
+            names = self.inventory.page(after, limit)
+        return [Held(name, self.verified(name)) for name in names]
 
     def room(self) -> Room:
         """Capacity and free bytes of the disk."""

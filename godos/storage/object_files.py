@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from threading import Lock
 
@@ -25,6 +26,8 @@ class ObjectFiles:
         self._counters = counters
         self._durable: set[str] = set()  # folders whose names in `objects` are durable
         self._making = Lock()
+        self._counting = Lock()
+        self._changes: dict[str, int] = {}  # shelf -> how many files came or went
 
     def recover(self) -> None:
         """Make durable what an earlier process left visible and perhaps not durable."""
@@ -75,12 +78,26 @@ class ObjectFiles:
 
     def names(self, shelf: str) -> list[FragmentName]:
         """The fragments in one folder, in order."""
+        names = self._names(shelf, self._listed(shelf))
+        return sorted(names, key=lambda name: (name.incarnation, name.index))
+
+    def of_blobs(self, shelf: str, incarnations: Container[str]) -> list[FragmentName]:
+        """Those of the fragments in one folder that are of certain blobs, in no order."""
+        return self._names(shelf, (n for n in self._listed(shelf) if n[:32] in incarnations))
+
+    def _listed(self, shelf: str) -> Sequence[str]:
         try:
-            found = self._files.names(f"{self._layout.objects}/{shelf}")
+            return self._files.names(f"{self._layout.objects}/{shelf}")
         except FileNotFoundError:
-            return []
+            return ()
+
+    def _names(self, shelf: str, found: Iterable[str]) -> list[FragmentName]:
         names = (fragment_of(shelf, name) for name in found)
-        return sorted(name for name in names if name is not None)
+        return [name for name in names if name is not None]
+
+    def changes(self, shelf: str) -> int:
+        """A number that grows whenever a file comes into a folder, or leaves it."""
+        return self._changes.get(shelf, 0)
 
     # -- changing -----------------------------------------------------------------------
     def add(self, staged: str, name: FragmentName) -> None:
@@ -91,7 +108,10 @@ class ObjectFiles:
         """
         shelf = self._layout.shelf_of(name)
         self._make_shelf(shelf)
-        self._files.rename(staged, self._layout.object(name))
+        try:
+            self._files.rename(staged, self._layout.object(name))
+        finally:
+            self._changed(name)
         self._sync(shelf)
 
     def remove(self, name: FragmentName) -> bool:
@@ -100,8 +120,16 @@ class ObjectFiles:
             self._files.unlink(self._layout.object(name))
         except FileNotFoundError:
             return False
+        finally:
+            self._changed(name)
         self._sync(self._layout.shelf_of(name))
         return True
+
+    def _changed(self, name: FragmentName) -> None:
+        """After the change, so that who lists before it does not take that for the newest."""
+        shelf = name.incarnation[:2]
+        with self._counting:
+            self._changes[shelf] = self._changes.get(shelf, 0) + 1
 
     def _make_shelf(self, shelf: str) -> None:
         with self._making:  # nobody may rely on a folder before its own name is durable

@@ -32,6 +32,7 @@ from godos.storage.identity import (
     read_identity,
     write_identity,
 )
+from godos.storage.inventory import Inventory
 from godos.storage.layout import Layout
 from godos.storage.log import VolumeLog
 from godos.storage.object_files import ObjectFiles
@@ -40,6 +41,7 @@ from godos.storage.records import new_salt
 from godos.storage.recovery import volume_files
 from godos.storage.small import SmallFragments
 from godos.storage.store import DiskFragmentStore, Parts
+from godos.storage.verified import VerifiedSince
 from godos.storage.volume_store import Opener
 
 MOST_RESERVE = 1 << 30  # bytes of a disk that are kept free at most
@@ -149,6 +151,7 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
         )
     )
     volumes.log.on_rot = partial(machinery.in_reactor, compactor.begin)
+    verified = VerifiedSince()
     return Parts(
         files=files,
         layout=layout,
@@ -163,9 +166,12 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
             objects=objects,
             health=health,
             counters=counters,
+            inventory=Inventory(volumes.ledger, objects),
+            verified=verified,
             in_thread=machinery.in_thread,
         ),
         objects=objects,
+        verified=verified,
         writer=writer,
         compactor=compactor,
         reserve=reserve,

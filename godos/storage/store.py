@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail
 from zope.interface import implementer
 
 from godos.deferreds import InThread, deferred
-from godos.model.blobs import FragmentHeader
+from godos.model.blobs import FragmentHeader, Held
 from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, Unavailable
 from godos.model.fragments import CHUNK, SMALL, IFragmentStore, Pieces
 from godos.model.names import FragmentName
@@ -27,6 +27,7 @@ from godos.storage.proof import forget_proof, is_proved
 from godos.storage.reader import BlockFile, or_release
 from godos.storage.requests import Put, Remove
 from godos.storage.upload import DiskUpload, UploadTools
+from godos.storage.verified import VerifiedSince
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Parts:
     counters: Counters
     holdings: Holdings
     objects: ObjectFiles
+    verified: VerifiedSince
     writer: IWriter
     compactor: Compactor
     reserve: int
@@ -65,6 +67,7 @@ class DiskFragmentStore:
         self.node_id = parts.identity.node
         self.identity = parts.identity
         self.counters = parts.counters
+        self.verified = parts.verified
         self._tools = UploadTools(
             files=parts.files,
             layout=parts.layout,
@@ -161,9 +164,9 @@ class DiskFragmentStore:
 
     def inventory(
         self, after: FragmentName | None = None, limit: int = 1000
-    ) -> Deferred[Sequence[FragmentName]]:
-        """The next fragments that are here, in the order of their names; () after the last."""
-        return self._ask(self._parts.holdings.inventory, after, limit)
+    ) -> Deferred[Sequence[Held]]:
+        """The next fragments that are here; see IFragmentStore."""
+        return self._ask(self._parts.holdings.page, after, limit)
 
     def room(self) -> Deferred[Room]:
         """Capacity and free bytes of the disk."""

@@ -139,6 +139,17 @@ class DataServer:
     def _drop(self, request: IRequest, **key: str) -> Deferred[None]:
         return self._serve(request, self._verbs.drop, _key(**key))
 
+    @app.route("/nodes/<node>/inventory", methods=["GET"])
+    def _inventory(self, request: IRequest, node: str) -> Deferred[None]:
+        async def inventory(call: SignedExchange) -> None:
+            after, limit = _only(request, b"after"), _only(request, b"limit") or b"1000"
+            if not limit.isdigit() or len(limit) > 4:
+                raise InvalidRequest("limit is a number of fragments")
+            behind = None if after is None else after.decode("ascii", "replace")
+            await self._verbs.inventory(call, node, behind, int(limit))
+
+        return self._gate.serve(exchange_of(request), inventory)
+
     @app.route("/-/locate", methods=["POST"])
     def _locate(self, request: IRequest) -> Any:
         return self._gate.answer(exchange_of(request), self._verbs.locate)
@@ -173,12 +184,22 @@ def _say(exchange: IExchange, document: Mapping[str, str]) -> None:
     exchange.reply(200, [_JSON_TYPE], json.dumps(document).encode("ascii") + b"\n")
 
 
-def _offset(request: IRequest, key: bytes) -> int | None:
-    """An offset out of the query, or None."""
+def _only(request: IRequest, key: bytes) -> bytes | None:
+    """The one value that the query has for a key, or None."""
     args: Mapping[bytes, list[bytes]] = request.args
     values = args.get(key)
     if not values:
         return None
-    if len(values) > 1 or not values[0].isdigit() or len(values[0]) > 19:
+    if len(values) > 1:
+        raise InvalidRequest(f"{key.decode('ascii')} is given more than once")
+    return values[0]
+
+
+def _offset(request: IRequest, key: bytes) -> int | None:
+    """An offset out of the query, or None."""
+    value = _only(request, key)
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 19:
         raise InvalidRequest("start and stop are offsets in bytes")
-    return int(values[0])
+    return int(value)

@@ -19,6 +19,7 @@ from godos.web.fragment_uploads import FragmentUploads, Key
 from godos.web.signed_exchange import SignedExchange
 
 NAMES = 1000  # blobs that may be asked for at once
+INVENTORY = 1000  # fragments that are listed at once
 
 
 class FragmentVerbs:
@@ -130,6 +131,16 @@ class FragmentVerbs:
         call.reply(204)
 
     # -- questions ------------------------------------------------------------------------------
+    async def inventory(
+        self, call: SignedExchange, node: str, after: str | None, limit: int
+    ) -> None:
+        """The next fragments of a node, and since when each is known to be good."""
+        if not 1 <= limit <= INVENTORY:
+            raise InvalidRequest(f"limit is 1 to {INVENTORY}")
+        behind = None if after is None else fragment_name(after)
+        page = await self.store(node).inventory(behind, limit)
+        call.reply_json({"fragments": [[str(held.name), held.verified] for held in page]})
+
     @deferred
     async def locate(self, question: Any) -> Any:
         """Which fragments of some blobs are here, node by node."""

@@ -16,6 +16,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.defer import gatherResults
 from zope.interface.verify import verifyObject
 
+from godos.deferreds import deferred
 from godos.model.blobs import FragmentHeader
 from godos.model.errors import BadDigest, EntityTooLarge, NoSuchFragment
 from godos.model.fragments import (
@@ -336,3 +337,75 @@ class FragmentStoreContract:
         held = await store.holds([many, small, large, none])
         assert dict(held) == {many: (0, 17, 999), small: (1,), large: (2,)}
         assert await store.holds([]) == {}
+
+    # -- the inventory --------------------------------------------------------------------
+    @ensureDeferred
+    async def test_inventory_of_nothing(self, store: Any) -> None:
+        """A node without fragments lists none, wherever one begins."""
+        assert list(await store.inventory(None, 10)) == []
+        assert list(await store.inventory(FragmentName("f" * 32, 999), 1)) == []
+
+    @pytest.mark.parametrize("limit", [1, 3, 1000])
+    @ensureDeferred
+    async def test_inventory(self, store: Any, limit: int) -> None:
+        """All fragments are listed once, by incarnation and then by index as a number."""
+        random = Random(limit)
+        names = []
+        for number in range(6):
+            incarnation = f"{number % 3}{random.randbytes(16).hex()[1:]}"
+            for index in random.sample((0, 2, 9, 10, 99, 100, 999), 3):
+                names.append(FragmentName(incarnation, index))
+                await stored(store, content(LARGE if index in (2, 100) else 10), names[-1])
+        removed = names.pop(4)
+        await store.remove(removed)
+        assert await walk(store, limit) == sorted(names, key=lambda n: (n.incarnation, n.index))
+
+    @pytest.mark.parametrize("size", [5, SMALL + 1])
+    @ensureDeferred
+    async def test_inventory_while_others_write(self, store: Any, size: int) -> None:
+        """What is there all the time is listed once, whatever comes and goes between pages."""
+        random = Random(size)
+
+        def name() -> FragmentName:
+            return FragmentName(f"0{random.randbytes(16).hex()[1:]}", random.randrange(3))
+
+        standing, passing = {name() for _ in range(12)}, [name() for _ in range(12)]
+        for each in [*standing, *passing[:6]]:
+            await stored(store, content(size), each)
+        listed: list[FragmentName] = []
+        for turn in range(100):
+            page = await store.inventory(listed[-1] if listed else None, 2)
+            if not page:
+                break
+            listed += [held.name for held in page]
+            if turn < 6:
+                await store.remove(passing[turn])
+                await stored(store, content(size), passing[turn + 6])
+        assert listed == sorted(set(listed))
+        assert standing <= set(listed) <= standing | set(passing)
+
+    @ensureDeferred
+    async def test_inventory_at_once_with_writes(self, store: Any) -> None:
+        """Writes that run while a page is listed hide nothing that was there."""
+        standing = [FragmentName(new_id(), 0) for _ in range(20)]
+        for each in standing:
+            await stored(store, content(5), each)
+        coming = [header_of(content(6)) for _ in range(40)]
+        writes = [store.put(header, [content(6)]) for header in coming]
+        listing = walk(store, 7)
+        writes += [store.remove(header.name) for header in coming[:20]]
+        listed = await listing
+        await gatherResults(writes)
+        assert set(standing) <= set(listed) and len(set(listed)) == len(listed)
+        assert set(await walk(store, 50)) >= {header.name for header in coming[20:]}
+
+
+@deferred
+async def walk(store: Any, limit: int) -> list[FragmentName]:
+    """All names of the inventory, in its order, page by page."""
+    names: list[FragmentName] = []
+    while page := await store.inventory(names[-1] if names else None, limit):
+        assert len(page) <= limit
+        assert all(held.verified >= 0.0 for held in page)
+        names += [held.name for held in page]
+    return names

@@ -204,7 +204,7 @@ class Node:
 
     def audit(self, promised: Promises) -> None:
         """Check that all promises hold, and that nothing else is visible."""
-        listed = set(now(self.store.inventory(limit=10_000)))
+        listed = {held.name for held in now(self.store.inventory(limit=10_000))}
         for name, payload in promised.kept.items():
             if name not in promised.unsure:
                 assert self.find(name) == payload, f"{name} was kept"

@@ -317,4 +317,4 @@ def test_index_without_room(node: Node) -> None:
     node.writer.log.idle()
     assert node.store._parts.holdings.ledger.waiting == 0
     assert node.failures == []
-    assert set(now(node.store.inventory(limit=1000))) == set(node.kept)
+    assert {held.name for held in now(node.store.inventory(limit=1000))} == set(node.kept)

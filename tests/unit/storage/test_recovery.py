@@ -155,7 +155,9 @@ def test_damaged_payload(node: Node) -> None:
         assert node.store.counters.damaged == 2
         assert node.find(fragments[0][0]) == fragments[0][1]
         assert node.find(fragments[2][0]) == fragments[2][1]
-        assert set(now(node.store.inventory())) == {name for name, _ in fragments}
+        assert {held.name for held in now(node.store.inventory())} == {
+            name for name, _ in fragments
+        }
         restart(node, lose_index)
 
 
@@ -250,7 +252,7 @@ def test_missing_volume(node: Node) -> None:
     node.stop()
     node.disk.unlink(FIRST_VOLUME)
     node.start()
-    names = set(now(node.store.inventory()))
+    names = {held.name for held in now(node.store.inventory())}
     assert kept[0] in names and 0 < len(names) < 31
     for name in names:
         assert node.find(name) == node.kept[name]
@@ -283,7 +285,7 @@ def test_strange_files_are_left_alone(node: Node) -> None:
         node.disk.sync(fd)
         node.disk.close(fd)
     restart(node, lose_index=True)
-    assert set(now(node.store.inventory())) == {fragment[0], large}
+    assert {held.name for held in now(node.store.inventory())} == {fragment[0], large}
     for path in strange:
         assert content(node.disk, path) == b""
 

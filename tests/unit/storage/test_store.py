@@ -260,7 +260,7 @@ def test_inventory(node: Node) -> None:
     listed: list[FragmentName] = []
     while page := now(node.store.inventory(listed[-1] if listed else None, 5)):
         assert len(page) <= 5
-        listed += page
+        listed += [held.name for held in page]
     assert listed == sorted(node.kept)
 
 
