@@ -24,12 +24,13 @@ class Census:
     bytes: int  # of all blobs, once each
     fragments: int  # that were found on disks
     below_target: int  # fewer good fragments on disks that answered than the policy asks for
-    lost: int  # fewer than reading needs, on all disks that are registered
+    lost: int  # fewer than reading needs, and every registered disk answered
     unverified: int  # with a fragment that nobody read for longer than `verify_days`
     verify_days: float
     strays: int  # fragments on disks that no layout names
     silent: tuple[str, ...] = ()  # nodes that did not answer; their fragments count as missing
     converting: int = 0  # blobs whose policy is not the one that is wanted now
+    unreachable: int = 0  # fewer than reading needs, on the disks that answered
 
 
 class JobKind(StrEnum):
