@@ -1,0 +1,40 @@
+"""Which policy a request's bytes are stored with."""
+
+from __future__ import annotations
+
+import pytest
+
+from godos.objects.redundancy import Redundancy, checked_policy
+
+OF_BUCKET = {"storage": {"policy": "copies=2"}}
+
+
+def test_who_says_something_first_decides() -> None:
+    """The storage class as it is mapped, then the bucket, then the server."""
+    redundancy = Redundancy({"REDUCED_REDUNDANCY": "copies=1"}, lambda: "ec=4+2")
+    assert redundancy.wanted(OF_BUCKET, "REDUCED_REDUNDANCY") == "copies=1"
+    assert redundancy.wanted(OF_BUCKET, "STANDARD") == "copies=2"
+    assert redundancy.wanted(OF_BUCKET, "GLACIER") == "copies=2"
+    assert redundancy.wanted({}, "STANDARD") == "ec=4+2"
+
+
+def test_no_storage_class_is_the_standard_one() -> None:
+    """An upload without the header is one of STANDARD."""
+    assert Redundancy({"STANDARD": "copies=3"}, lambda: "auto").wanted(OF_BUCKET, "") == "copies=3"
+
+
+@pytest.mark.parametrize("settings", [{"storage": None}, {"storage": {"compression": "zstd"}}])
+def test_a_bucket_may_say_nothing_of_it(settings: dict[str, object]) -> None:
+    """Then the server's policy of this moment stands."""
+    policies = ["auto", "copies=2"]
+    redundancy = Redundancy({}, policies.pop)
+    assert redundancy.wanted(settings, "STANDARD") == "copies=2"
+    assert redundancy.wanted(settings, "STANDARD") == "auto"
+
+
+def test_policies_that_people_write() -> None:
+    """What is none is refused with what is."""
+    assert checked_policy("auto") == "auto"
+    assert checked_policy("ec=4+02") == "ec=4+2"
+    with pytest.raises(ValueError, match="is no policy"):
+        checked_policy("ec=1+2")
