@@ -17,7 +17,7 @@ from godos.deferreds import WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress
 from godos.model.members import ApiServer
 from godos.model.names import new_id
-from godos.service import common, s3_settings
+from godos.service import common, s3_settings, upkeep_settings
 from godos.service.access_log import access_log
 from godos.service.addresses import advertised
 from godos.service.announce import signers, welcome_api
@@ -36,6 +36,7 @@ from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.talk import Talk
 from godos.service.tls import server_tls
+from godos.service.upkeep_settings import UpkeepSettings
 from godos.service.values import SqliteState, State
 from godos.web.exchange import IExchange
 from godos.web.listening import listen
@@ -52,6 +53,7 @@ class ApiSettings:
     binding: Binding
     guard: Guard | None
     s3: S3Settings
+    upkeep: UpkeepSettings
     advertise: str | None
     state: State
     queue: SqsAddress | None
@@ -79,6 +81,7 @@ class Options(DaemonOptions):
         common.DPS,
         common.POLICY,
         common.ALLOW_ANONYMOUS,
+        *upkeep_settings.SETTINGS,
         *s3_settings.SETTINGS,
         common.TLS_CERT,
         common.TLS_KEY,
@@ -103,6 +106,7 @@ class Options(DaemonOptions):
             dps=self["dps"],
             policy=self["policy"],
             s3=s3_settings.s3_settings(self, self["queue"]),
+            upkeep=upkeep_settings.upkeep_settings(self),
             tls=server_tls(self["tls-cert"], self["tls-key"]),
             log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],
@@ -151,6 +155,7 @@ class ApiServerDaemon:
                 policy=settings.policy,
                 guard=settings.guard,
                 s3=settings.s3,
+                upkeep=settings.upkeep,
                 relocate=self._given.relocate,
             ),
         )

@@ -44,7 +44,8 @@ QUEUE = Setting(
 )
 POLICY = Setting(
     "policy",
-    "How many nodes keep each new object: copies=N, or auto for as many as there are, up to 3.",
+    "How nodes keep each new object: copies=N, ec=K+M (any K of K + M fragments suffice), or auto "
+    "for as many copies as there are nodes, up to 3.",
     values.policy,
     shown="the cluster's, which is auto at first",
 )

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from godos.cluster.members import Members
 from godos.deferreds import Background, WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress
-from godos.service import common
+from godos.service import common, upkeep_settings
 from godos.service.addresses import advertised
 from godos.service.announce import welcome_data
 from godos.service.binding import Binding, bind_open
@@ -30,6 +30,7 @@ from godos.service.pools import pools_step
 from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.talk import Talk
+from godos.service.upkeep_settings import ScrubSettings
 from godos.service.values import SqliteState, State
 from godos.web.data import PATIENCE, DataServer
 from godos.web.listening import listen
@@ -46,6 +47,7 @@ class DataSettings:
     advertise: str | None
     storage: Sequence[Path]
     zone: str
+    scrub: ScrubSettings
     state: State
     queue: SqsAddress | None
     stop_timeout: float  # seconds
@@ -65,6 +67,7 @@ class Options(DaemonOptions):
         common.ADVERTISE,
         common.storage("/data"),
         common.ZONE,
+        *upkeep_settings.OF_DISKS,
         common.STATE,
         common.QUEUE,
         common.LOG_LEVEL,
@@ -77,6 +80,7 @@ class Options(DaemonOptions):
             advertise=self["advertise"],
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             zone=self["zone"] or "",
+            scrub=upkeep_settings.scrub_settings(self),
             state=self["state"],
             queue=self["queue"],
             stop_timeout=self["stop-timeout"],

@@ -17,7 +17,7 @@ from godos.cluster.ways import DirectWay
 from godos.deferreds import WorkerPool
 from godos.model.members import Node
 from godos.protocol.answering import HeldBy
-from godos.service import common, s3_settings
+from godos.service import common, s3_settings, upkeep_settings
 from godos.service.access_log import access_log
 from godos.service.announce import signers, welcome_embedded
 from godos.service.binding import Binding, bind_clients
@@ -34,6 +34,7 @@ from godos.service.s3_settings import S3Settings
 from godos.service.serving import daemon_service
 from godos.service.state import OpenCatalog
 from godos.service.tls import server_tls
+from godos.service.upkeep_settings import ScrubSettings, UpkeepSettings
 from godos.service.values import SqliteState
 from godos.web.listening import listen
 from godos.web.s3.either_authentication import Guard
@@ -50,6 +51,8 @@ class EmbeddedSettings:
     binding: Binding
     guard: Guard | None
     s3: S3Settings
+    upkeep: UpkeepSettings
+    scrub: ScrubSettings
     storage: Sequence[Path]
     policy: str | None
     tls: CertificateOptions | None
@@ -71,6 +74,8 @@ class Options(DaemonOptions):
         common.storage("godos-data"),
         common.POLICY,
         common.ALLOW_ANONYMOUS,
+        *upkeep_settings.SETTINGS,
+        *upkeep_settings.OF_DISKS,
         *s3_settings.SETTINGS,
         common.TLS_CERT,
         common.TLS_KEY,
@@ -91,6 +96,8 @@ class Options(DaemonOptions):
             storage=common.distinct(self.chosen["storage"].origin, self["storage"]),
             policy=self["policy"],
             s3=s3_settings.s3_settings(self),
+            upkeep=upkeep_settings.upkeep_settings(self),
+            scrub=upkeep_settings.scrub_settings(self),
             tls=server_tls(self["tls-cert"], self["tls-key"]),
             log_level=self["log-level"],
             stop_timeout=self["stop-timeout"],
@@ -136,6 +143,7 @@ class EmbeddedServer:
                 policy=settings.policy,
                 guard=settings.guard,
                 s3=settings.s3,
+                upkeep=settings.upkeep,
                 alone=True,
             ),
         )

@@ -33,6 +33,7 @@ from godos.service.pools import pools_step
 from godos.service.s3 import s3_front
 from godos.service.s3_settings import S3Settings
 from godos.service.talk import LOCATED
+from godos.service.upkeep_settings import UpkeepSettings
 from godos.web.admin import Admin
 from godos.web.channel_exchange import Verbs
 from godos.web.counters import AccessLog, Counters
@@ -57,6 +58,7 @@ class Surroundings:
         policy: of new objects; None follows the cluster's.
         guard: looks at requests while there are no users; None lets everybody in.
         s3: what was decided of the S3 API.
+        upkeep: what was decided of how the store looks after itself.
         relocate: see `Members`.
         alone: whether this is the only server of its catalog.
     """
@@ -70,6 +72,7 @@ class Surroundings:
     policy: str | None
     guard: Guard | None
     s3: S3Settings
+    upkeep: UpkeepSettings
     relocate: Callable[[Node], Node] = lambda node: node
     alone: bool = False
 
@@ -135,7 +138,11 @@ class Front:
 
     def _collect(self) -> Deferred[IService]:
         catalog = self._around.catalog()
-        return succeed(Collector(catalog, self.members, self.locator, self._reactor, new_id()))
+        grace = self._around.upkeep.collect_after
+        collector = Collector(
+            catalog, self.members, self.locator, self._reactor, new_id(), grace, min(60.0, grace)
+        )
+        return succeed(collector)
 
     def _expire(self) -> Deferred[IService]:
         catalog, day = self._around.catalog(), self._around.s3.lifecycle_day
