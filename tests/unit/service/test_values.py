@@ -82,7 +82,7 @@ def test_simple_values() -> None:
     [
         (values.level, "loud"),
         (values.policy, "copies=0"),
-        (values.policy, "ec=4+2"),
+        (values.policy, "ec=4+0"),
         (values.zone, "a b"),
         (values.yes_or_no, "maybe"),
         (values.path, ""),
