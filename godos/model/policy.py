@@ -57,7 +57,11 @@ class Policy:
 
         Both survive the loss of the same number of fragments.
         """
-        return Policy.copies(self.parity + 1) if self.coded and size <= SMALL_CODED else self
+        return self.as_copies() if self.coded and size <= SMALL_CODED else self
+
+    def as_copies(self) -> Policy:
+        """Whole copies that survive the loss of as many fragments."""
+        return Policy.copies(self.parity + 1)
 
     @classmethod
     def copies(cls, number: int) -> Policy:

@@ -169,7 +169,7 @@ class Copier:
             copy = await self._within_quota(
                 place,
                 version,
-                lambda: self._putter.put(place.bucket.name, place.key, body, asked),
+                lambda: self._putter.put(place.bucket.name, place.key, body, asked, place.settings),
             )
             return version, copy
         finally:

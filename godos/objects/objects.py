@@ -43,6 +43,7 @@ from godos.objects.placing import Placer
 from godos.objects.put import Putter
 from godos.objects.quotas import QUOTA, Amount, Quotas
 from godos.objects.reading import Blobs
+from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from godos.objects.storing import Storer
 
@@ -84,17 +85,20 @@ class Objects:
         keys: IKeys,
         digest_thread: InThread,
         now: Callable[[], float],
+        redundancy: Redundancy | None = None,
     ) -> Objects:
         """
         All use cases over their surroundings.
 
         Args:
-            digest_thread: where large pieces are hashed and encrypted.
+            digest_thread: where large pieces are hashed, encrypted and coded.
             now: seconds since the epoch.
+            redundancy: which policy an upload gets; None: its bucket's, or the placer's.
         """
+        redundancy = redundancy or Redundancy({}, placer.policy)
         quotas = Quotas(catalog, now)
-        storer = Storer(placer, digest_thread, sources.background)
-        putter = Putter(catalog, storer, keys, now)
+        storer = Storer(placer, digest_thread, sources.background, catalog.want_repair)
+        putter = Putter(catalog, storer, keys, redundancy, now)
         getter = Getter(catalog, Blobs(sources, digest_thread), keys)
         reader = SourceReader(getter)
         return cls(
@@ -104,7 +108,7 @@ class Objects:
             sources.locator,
             Copier(catalog, sources, reader, putter, quotas, now),
             Uploads(catalog, keys, quotas, now),
-            Parts(catalog, storer, sources, reader, keys, quotas, now),
+            Parts(catalog, storer, sources, reader, keys, quotas, redundancy, now),
             Amender(catalog, now),
             quotas,
             now,
@@ -145,14 +149,14 @@ class Objects:
         settings = await self._catalog.settings(found)
         asked = with_defaults(request, found, settings, self._now())
         if QUOTA not in settings:
-            version: ObjectVersion = await self._putter.put(bucket, key, body, asked)
+            version: ObjectVersion = await self._putter.put(bucket, key, body, asked, settings)
             return version
         return await self._quotas.spend(
             found,
             settings,
             Amount(body.length or 0, 1),
             key,
-            lambda: self._putter.put(bucket, key, body, asked),
+            lambda: self._putter.put(bucket, key, body, asked, settings),
             measured=body.length is not None,
         )
 

@@ -21,6 +21,7 @@ from godos.objects.copying import SourceReader, shares
 from godos.objects.passing import ReadBody
 from godos.objects.provenance import part_origin
 from godos.objects.quotas import Amount, Quotas
+from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from godos.objects.stored import Stored
 from godos.objects.storing import Storer
@@ -43,6 +44,7 @@ class Parts:
         reader: SourceReader,
         keys: IKeys,
         quotas: Quotas,
+        redundancy: Redundancy,
         now: Callable[[], float],
     ) -> None:
         self._catalog = catalog
@@ -51,6 +53,7 @@ class Parts:
         self._reader = reader
         self._keys = keys
         self._quotas = quotas
+        self._redundancy = redundancy
         self._now = now
 
     async def put(
@@ -92,17 +95,23 @@ class Parts:
             return self._catalog.put_part(upload, bucket, new)
 
         origin = part_origin(bucket, upload, number, modified)
+        settings = await self._catalog.settings(bucket)
+        way = self._redundancy.way(settings, upload.attributes.storage_class)
         return await self._within_quota(
             bucket,
+            settings,
             body.length,
-            lambda: self._storer.store(body, request, origin, data_key, commit),
+            lambda: self._storer.store(body, request, origin, data_key, commit, way),
         )
 
     async def _within_quota(
-        self, bucket: Bucket, size: int | None, work: Callable[[], Awaitable[Part]]
+        self,
+        bucket: Bucket,
+        settings: Mapping[str, Any],
+        size: int | None,
+        work: Callable[[], Awaitable[Part]],
     ) -> Part:
         """A part counts as bytes; only its upload's end makes an object."""
-        settings = await self._catalog.settings(bucket)
         asked = Amount(size or 0)
         return await self._quotas.spend(
             bucket, settings, asked, None, work, measured=size is not None
@@ -164,8 +173,9 @@ class Parts:
             blob=blob,
             checksums=version.checksums,
         )
+        settings = await self._catalog.settings(bucket)
         return await self._within_quota(
-            bucket, version.size, lambda: self._catalog.put_part(upload, bucket, new)
+            bucket, settings, version.size, lambda: self._catalog.put_part(upload, bucket, new)
         )
 
     async def so_far(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from godos.model.names import new_id
 from godos.model.objects import PutRequest
 from godos.model.versions import UNCONDITIONAL, Bucket, NewVersion, ObjectVersion, WriteCondition
 from godos.objects.provenance import object_origin
+from godos.objects.redundancy import Redundancy
 from godos.objects.stored import Stored
 from godos.objects.storing import Storer
 
@@ -29,16 +31,29 @@ class Putter:
     """
 
     def __init__(
-        self, catalog: ICatalog, storer: Storer, keys: IKeys, now: Callable[[], float]
+        self,
+        catalog: ICatalog,
+        storer: Storer,
+        keys: IKeys,
+        redundancy: Redundancy,
+        now: Callable[[], float],
     ) -> None:
         self._catalog = catalog
         self._storer = storer
         self._keys = keys
+        self._redundancy = redundancy
         self._now = now
 
     @deferred
-    async def put(self, bucket: str, key: str, body: IBody, request: PutRequest) -> ObjectVersion:
-        """See `IObjects.put`."""
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        body: IBody,
+        request: PutRequest,
+        settings: Mapping[str, Any],
+    ) -> ObjectVersion:
+        """See `IObjects.put`; `settings` are the bucket's."""
         found = await self._catalog.bucket(bucket)
         if request.condition != UNCONDITIONAL:
             await self._refuse_early(found, key, request.condition)
@@ -63,7 +78,8 @@ class Putter:
             return self._catalog.commit(found, key, new, request.condition)
 
         origin = object_origin(found, key, attributes, modified)
-        return await self._storer.store(body, request, origin, data_key, commit)
+        way = self._redundancy.way(settings, attributes.storage_class)
+        return await self._storer.store(body, request, origin, data_key, commit, way)
 
     async def _refuse_early(self, bucket: Bucket, key: str, condition: WriteCondition) -> None:
         """Spare the client an upload that the commit would refuse; the commit decides."""

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from godos.model.policy import Policy
+from attrs import frozen
 
+from godos.model.policy import Policy
+from godos.protocol import placement
+
+AUTO = placement.AUTO
 STORAGE = "storage"  # the bucket's setting: {"policy": …, "compression": …}
 POLICY = "policy"
-AUTO = "auto"  # the policy that follows the number of nodes
+COMPRESSION = "compression"
+NO_COMPRESSION = "none"
+
+_INSTEAD = re.compile(r"stored as \S+ instead of (\S+)")
+
+
+@frozen
+class Way:
+    """
+    How bytes are to be stored.
+
+    `policy` is `auto` or the text of one, `compression` a codec's name or `none`.
+    """
+
+    policy: str
+    compression: str = NO_COMPRESSION
 
 
 class Redundancy:
@@ -33,11 +53,21 @@ class Redundancy:
             settings: the bucket's.
             storage_class: the object's; "" is STANDARD.
         """
+        return self._policy(settings.get(STORAGE) or {}, storage_class)
+
+    def way(self, settings: Mapping[str, Any], storage_class: str) -> Way:
+        """How the bytes of an object of this class are stored in a bucket of these settings."""
+        of_bucket = settings.get(STORAGE)
+        if not of_bucket:
+            return Way(self._policy({}, storage_class))
+        policy = self._policy(of_bucket, storage_class)
+        return Way(policy, of_bucket.get(COMPRESSION) or NO_COMPRESSION)
+
+    def _policy(self, of_bucket: Mapping[str, Any], storage_class: str) -> str:
         named = self._classes.get(storage_class or "STANDARD")
         if named is not None:
             return named
-        of_bucket = (settings.get(STORAGE) or {}).get(POLICY)
-        return str(of_bucket) if of_bucket else self._default()
+        return of_bucket.get(POLICY) or self._default()
 
 
 def checked_policy(text: str) -> str:
@@ -48,3 +78,14 @@ def checked_policy(text: str) -> str:
         ValueError: it is neither; the message says what is.
     """
     return AUTO if text == AUTO else str(Policy.parse(text))
+
+
+def instead(policy: Policy, wanted: Policy) -> str:
+    """Why a blob wants repair that was stored with another policy while nodes were away."""
+    return f"stored as {policy} instead of {wanted}, for want of nodes"
+
+
+def wanted_instead(reason: str) -> Policy | None:
+    """The policy that a repair's reason says was wanted: what `instead` wrote, or None."""
+    found = _INSTEAD.match(reason)
+    return None if found is None else Policy.parse(found[1])

@@ -1,5 +1,5 @@
 """
-The way of bytes to the nodes: placement, digests, encryption, fan-out, seal, quorum.
+The way of bytes to the nodes: placement, digests, encryption, sharding, fan-out, seal, quorum.
 
 Whoever stores them says what the commit point is; nothing is visible before that, and
 whatever fails before it is removed again.
@@ -7,16 +7,21 @@ whatever fails before it is removed again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from godos.deferreds import Background, InThread
 from godos.model.bodies import IBody
 from godos.model.encryption import DataKey
 from godos.model.objects import PutRequest
-from godos.objects.placing import Placer
+from godos.objects.chain import Stage
+from godos.objects.placing import Placer, Plan
 from godos.objects.provenance import Origin
+from godos.objects.redundancy import Way
+from godos.objects.sealing import Sealing
+from godos.objects.spreading import Spreading
 from godos.objects.stored import Commit
-from godos.objects.upload import Upload
+from godos.objects.upload import Upload, WantRepair
 
 T = TypeVar("T")
 
@@ -26,14 +31,23 @@ class Storer:
     Makes bodies durable, of objects and of parts.
 
     Args:
-        digest_thread: where large pieces are hashed and encrypted.
+        in_thread: where large pieces are hashed, encrypted and coded.
         background: looks after what outlives a request.
+        want_repair: is told of blobs that are not stored as they should be for good:
+            incarnation and reason.
     """
 
-    def __init__(self, placer: Placer, digest_thread: InThread, background: Background) -> None:
+    def __init__(
+        self,
+        placer: Placer,
+        in_thread: InThread,
+        background: Background,
+        want_repair: WantRepair,
+    ) -> None:
         self._placer = placer
-        self._digest_thread = digest_thread
+        self._in_thread = in_thread
         self._background = background
+        self._want_repair = want_repair
 
     async def store(
         self,
@@ -42,6 +56,7 @@ class Storer:
         origin: Origin,
         data_key: DataKey | None,
         commit: Commit[T],
+        way: Way,
     ) -> T:
         """
         Store `body`, let `commit` make something refer to it, and answer what that answers.
@@ -54,22 +69,32 @@ class Storer:
             data_key: encrypts the bytes; None stores them as they are.
             commit: the commit point.  Of REFUSALS it says that nothing was changed, and
                 the bytes are removed; after any other failure they stay.
+            way: how the bytes are stored.
 
         Fails:
             BadDigest, PayloadMismatch, IncompleteBody, BodyStalled: nothing was stored.
             NodeFull, NotEnoughNodes: likewise; when it can be told before, the body was
                 not asked for.
         """
+        plan = self._placer.plan(way.policy)
         upload = Upload(
-            self._placer,
+            Spreading(self._placer, plan, self._background, self._in_thread),
             self._background,
-            self._digest_thread,
-            self._placer.plan(),
+            self._in_thread,
+            self._stages(plan, data_key),
             request,
             origin,
             data_key,
             commit,
+            self._want_repair,
         )
         if body.length is not None and body.length <= upload.small_size:
             return await upload.small(await body.collect(upload.small_size))
         return await upload.stream(body)
+
+    def _stages(self, plan: Plan, data_key: DataKey | None) -> Sequence[Stage]:
+        """What happens to the body's bytes, in order, before nodes keep them."""
+        stages: list[Stage] = []
+        if data_key is not None:
+            stages.append(Sealing(data_key.secret, plan.incarnation, self._in_thread))
+        return stages

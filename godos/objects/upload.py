@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from godos.deferreds import Background, InThread, deferred
-from godos.model.blobs import RAW, Blob, FragmentHeader, Placed
+from godos.model.blobs import Blob, Placed
 from godos.model.bodies import IBody
 from godos.model.encryption import Cipher, DataKey
 from godos.model.errors import GodosError
 from godos.model.fragments import SMALL, Pieces
 from godos.model.objects import PutRequest
 from godos.objects.announced import Announced
-from godos.objects.leftovers import Leftovers, uncertain
-from godos.objects.placing import Placer, Plan, Target
+from godos.objects.chain import Chain, Stage
 from godos.objects.provenance import Origin, sealed_origin
-from godos.objects.sealing import Sealing
+from godos.objects.redundancy import instead
+from godos.objects.spreading import Contents, Spreading, Targets
 from godos.objects.stored import REFUSALS, Commit, Stored
 from godos.transfer.batches import Batches, receive
 from godos.transfer.digests import Digests
 from godos.transfer.encryption import plain_room
-from godos.transfer.fanout import FanOut
 
 T = TypeVar("T")
+
+# Leaves word why a blob, by its incarnation, has to be looked after.
+WantRepair = Callable[[str, str], "Deferred[None]"]
 
 
 def _is_opaque(data_key: DataKey | None) -> bool:
@@ -36,75 +38,58 @@ def _is_opaque(data_key: DataKey | None) -> bool:
 
 
 class Upload(Generic[T]):
-    """One body on its way."""
+    """
+    One body on its way: digests, then the stages of its chain, then the nodes.
+
+    Args:
+        stages: what happens to the bytes before nodes keep them.
+        want_repair: is told of a blob that is not stored as it should be for good.
+    """
 
     _log = Logger()
 
     def __init__(
         self,
-        placer: Placer,
+        spreading: Spreading,
         background: Background,
         in_thread: InThread,
-        plan: Plan,
+        stages: Sequence[Stage],
         request: PutRequest,
         origin: Origin,
         data_key: DataKey | None,
         commit: Commit[T],
+        want_repair: WantRepair,
     ) -> None:
-        self._placer = placer
+        self._spreading = spreading
         self._background = background
-        self._plan = plan
         self._origin = origin
         self._data_key = data_key
         self._commit = commit
-        needed = {"md5"}
-        self._sealing: Sealing | None = None
-        if data_key is None:
-            needed.add("sha256")  # which is also the blob's own
-        else:
-            self._sealing = Sealing(data_key.secret, plan.incarnation, in_thread)
-        self._announced = Announced(request, frozenset(needed))
+        self._want_repair = want_repair
+        # what the ETag is made of, and the blob's own where the blob is the body
+        needed = frozenset(("md5",) if stages else ("md5", "sha256"))
+        self._announced = Announced(request, needed)
         self._digests = Digests(in_thread, self._announced.computed)
+        self._chain = Chain(self._digests, stages)
         self._checksums: Mapping[str, str] = {}  # once the body has passed
-        self._leftovers = Leftovers(plan, background)
-        self._fan: FanOut | None = None
-        self._passing = False  # bytes are on their way to the nodes, or to find them
-        self._uploads: list[Any] = []  # every IFragmentUpload that was begun
+        self._passing = False  # bytes went into the chain
 
     @property
     def small_size(self) -> int:
-        """Bodies of so many bytes or fewer travel to a node in one piece."""
-        return SMALL if self._sealing is None else plain_room(SMALL)
+        """Bodies of so many bytes or fewer are gathered, and travel to a node in one piece."""
+        return SMALL if self._data_key is None else plain_room(SMALL)
 
-    # -- small bodies: one piece, one request to each node -------------------------------
+    # -- small bodies ---------------------------------------------------------------------
     async def small(self, pieces: list[bytes]) -> T:
         """Store a body of at most `small_size` bytes."""
         await self._digests.update(pieces)
         self._check_digests()
-        stored: Pieces = pieces
-        if self._sealing is not None:
-            stored = [*await self._sealing.update(pieces), *self._sealing.finish()]
-        return await self._undisturbed(self._store_small(stored))
+        stored = await self._chain.update(pieces)
+        return await self._undisturbed(self._finish(stored))
 
     def _undisturbed(self, work: Deferred[T]) -> Deferred[T]:
         """From here on the client may leave: what was begun is ended either way."""
         return self._background.shield("storing an object", work)
-
-    @deferred
-    async def _store_small(self, pieces: Pieces) -> T:
-        if not self._digests.size:
-            return await self._end({})
-        header = self._headers()
-        begun: list[Target] = []
-
-        def step(target: Target) -> Deferred[Any]:
-            begun.append(target)
-            storing: Deferred[Any] = target.store.put(header(target), pieces)
-            return storing
-
-        fan = await self._placer.spread(self._plan, "put", step)
-        self._leftovers.remove(uncertain(begun, fan))
-        return await self._end_if_enough(fan)
 
     # -- bodies that pass through ---------------------------------------------------------
     async def stream(self, body: IBody) -> T:
@@ -112,16 +97,23 @@ class Upload(Generic[T]):
         batches = Batches(self._write, self.small_size)
         try:
             if body.length is not None:
-                await self._open(body.length)  # a full disk is said before the body comes
+                await self._open(body.length)
             await receive(body, batches)
-            if self._fan is None and not self._passing:
-                return await self.small(batches.take_rest())
-            await batches.flush()
-            self._check_digests()
+            if self._passing:
+                await batches.flush()
+                self._check_digests()
         except BaseException:
             self._background.run("aborting an upload", self._abandon(batches))
             raise
-        return await self._undisturbed(self._seal())
+        if not self._passing:
+            return await self.small(batches.take_rest())
+        return await self._undisturbed(self._finish([]))
+
+    async def _open(self, length: int) -> None:
+        """A full disk is said before the body comes, where it is known what it becomes."""
+        size = self._chain.size_of(length)
+        if size is not None and size > SMALL:
+            await self._spreading.open(size)
 
     @deferred
     async def _abandon(self, batches: Batches) -> None:
@@ -131,57 +123,28 @@ class Upload(Generic[T]):
         except GodosError as error:
             self._log.debug("the upload had failed already: {error}", error=error)
         finally:
-            self._leftovers.abort(self._uploads)
-
-    @deferred
-    async def _open(self, length: int | None) -> None:
-        if length is not None and self._sealing is not None:
-            length = self._sealing.size_of(length)
-        self._fan = await self._placer.spread(
-            self._plan, "open", lambda target: self._begin(target, length)
-        )
-        self._fan.require(self._plan.required)
-
-    @deferred
-    async def _begin(self, target: Target, length: int | None) -> None:
-        name = self._plan.name(target.index)
-        target.upload = await target.store.upload(name, length)
-        self._uploads.append(target.upload)
+            self._spreading.abort()
 
     @deferred
     async def _write(self, pieces: list[bytes]) -> None:
         """The sink of the body: hash and send at once, at the pace of the slowest."""
         self._passing = True
-        if self._fan is None:
-            await self._open(None)
         hashed = self._digests.update(pieces)
-        if self._sealing is None:
-            await self._send(pieces)
-        else:
-            await self._send(await self._sealing.update(pieces))
+        await self._spreading.write(await self._chain.update(pieces))
         await hashed
-        assert self._fan is not None
-        self._fan.require(self._plan.required)
-
-    async def _send(self, pieces: Pieces) -> None:
-        assert self._fan is not None
-        await self._fan.each("write", lambda _, target: target.upload.write(pieces))
-
-    @deferred
-    async def _seal(self) -> T:
-        assert self._fan is not None
-        begun = list(self._fan.targets.values())
-        if self._sealing is not None:
-            await self._send(self._sealing.finish())
-        header = self._headers()
-        await self._fan.each("seal", lambda _, target: target.upload.seal(header(target)))
-        self._placer.blame(self._fan)
-        sealed = [target.upload for target in self._fan.targets.values()]
-        self._leftovers.abort([upload for upload in self._uploads if upload not in sealed])
-        self._leftovers.remove(uncertain(begun, self._fan))
-        return await self._end_if_enough(self._fan)
 
     # -- the end of both -------------------------------------------------------------------
+    @deferred
+    async def _finish(self, stored: Pieces) -> T:
+        """
+        Args:
+            stored: bytes of the blob that no node was given yet.
+        """
+        if not self._digests.size:
+            return await self._end({})
+        stored = [*stored, *await self._chain.finish()]
+        return await self._end(await self._spreading.end(stored, self._contents()))
+
     def _check_digests(self) -> None:
         self._announced.check(self._digests)
         self._checksums = self._announced.checksums(self._digests)
@@ -194,38 +157,14 @@ class Upload(Generic[T]):
             digest = hmac.digest(self._data_key.secret, digest, "sha256")[:16]
         return digest.hex()
 
-    @property
-    def _codec(self) -> str:
-        return RAW if self._sealing is None else self._sealing.codec
-
-    @property
-    def _kept(self) -> Digests | Sealing:
-        """What knows size and SHA-256 of the bytes that nodes keep."""
-        return self._digests if self._sealing is None else self._sealing
-
-    def _headers(self) -> Callable[[Target], FragmentHeader]:
-        """What makes the header of each target's fragment: all are whole copies."""
-        size, sha256 = self._kept.size, self._kept.sha256.hex()
-        policy, codec = str(self._plan.policy), self._codec
+    def _contents(self) -> Contents:
         origin = self._origin(self._etag, self._checksums)
         if self._data_key is not None:
-            origin = sealed_origin(self._data_key, self._plan.incarnation, origin)
+            origin = sealed_origin(self._data_key, self._spreading.plan.incarnation, origin)
+        chain = self._chain
+        return Contents(chain.size, chain.sha256.hex(), chain.codec, origin)
 
-        def header(target: Target) -> FragmentHeader:
-            name = self._plan.name(target.index)
-            return FragmentHeader(name, size, size, sha256, policy, codec, origin)
-
-        return header
-
-    async def _end_if_enough(self, fan: FanOut) -> T:
-        try:
-            fan.require(self._plan.required)
-        except GodosError:
-            self._leftovers.remove(fan.targets.values())
-            raise
-        return await self._end(fan.targets)
-
-    async def _end(self, targets: dict[str, Target]) -> T:
+    async def _end(self, targets: Targets) -> T:
         stored = Stored(
             self._blob(targets) if targets else None,
             self._digests.size,
@@ -233,18 +172,30 @@ class Upload(Generic[T]):
             self._checksums,
         )
         try:
-            return await self._commit(stored)
+            done = await self._commit(stored)
         except REFUSALS:
-            self._leftovers.remove(targets.values())
+            self._spreading.remove(targets)
             raise  # after anything else it may have happened: then nothing is removed
+        if targets and self._spreading.plan.fell_back:
+            await self._not_as_wanted()
+        return done
 
-    def _blob(self, targets: dict[str, Target]) -> Blob:
+    async def _not_as_wanted(self) -> None:
+        """Leave word that nodes were away; without it, a census finds out as well."""
+        plan = self._spreading.plan
+        try:
+            await self._want_repair(plan.incarnation, instead(plan.policy, plan.wanted))
+        except GodosError as error:
+            self._log.warn("a repair could not be asked for: {error}", error=error)
+
+    def _blob(self, targets: Targets) -> Blob:
         layout = sorted((target.index, node) for node, target in targets.items())
+        plan, chain = self._spreading.plan, self._chain
         return Blob(
-            self._plan.incarnation,
-            self._kept.size,
-            self._kept.sha256.hex(),
-            self._plan.policy,
+            plan.incarnation,
+            chain.size,
+            chain.sha256.hex(),
+            plan.policy,
             tuple(Placed(index, node) for index, node in layout),
-            self._codec,
+            chain.codec,
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from godos.model.fragments import STRIPE
+from godos.model.policy import Policy
 
 
 @frozen
@@ -91,3 +92,8 @@ class Coding:
         """The position in the blob of the first byte that `cut` reads of a data shard."""
         inside = cut.offset - cut.stripe * self._full_unit
         return cut.stripe * STRIPE + shard * self.unit(cut.stripe) + inside
+
+
+def fragment_length(policy: Policy, size: int) -> int:
+    """Bytes of the payload of each fragment of a blob of `size` bytes, at least 1."""
+    return Coding(size, policy.data).fragment_length if policy.coded else size

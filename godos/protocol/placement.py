@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from godos.model.members import Node, NodeState
+from godos.model.policy import Policy
 
+AUTO = "auto"  # the policy that follows the number of nodes
 FULLEST = 0.95  # share of a disk beyond which it takes no new fragments
 _SCALE = float(1 << 64)
 
@@ -62,3 +64,13 @@ def candidates(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
 def failure_domains(nodes: Sequence[Node]) -> int:
     """Nodes that count for the policy `auto`: registered, and not being emptied."""
     return sum(1 for node in nodes if node.state is not NodeState.DRAINING)
+
+
+def policy_of(text: str, nodes: Sequence[Node]) -> Policy:
+    """
+    The policy that `auto`, or the text of a policy, means over the registered `nodes`.
+
+    Raises:
+        ValueError: `text` is neither.
+    """
+    return Policy.auto(failure_domains(nodes)) if text == AUTO else Policy.parse(text)
