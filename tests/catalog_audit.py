@@ -9,8 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from godos.catalog.items import IItemStore, Item
-from godos.catalog.places import MAX_SEQ
-from godos.catalog.records import ManifestState
+from godos.catalog.places import MAX_SEQ, ONLY, content_place
+from godos.catalog.records import ManifestState, blob_of
 from godos.model.blobs import BlobState
 from godos.model.multipart import Part, UploadState
 from godos.model.policy import Policy
@@ -27,6 +27,7 @@ async def audit(items: IItemStore) -> Rows:
     rows.check_histories()
     rows.check_references()
     rows.check_blobs()
+    rows.check_contents()
     rows.check_manifests()
     rows.check_uploads()
     return rows
@@ -50,6 +51,8 @@ class Rows:
     heads: dict[tuple[str, str], Item] = field(factory=dict)
     older: dict[tuple[str, str], list[Item]] = field(factory=lambda: defaultdict(list))
     blobs: dict[str, Item] = field(factory=dict)
+    shared: set[str] = field(factory=set)
+    contents: dict[str, Item] = field(factory=dict)
     references: set[tuple[str, str]] = field(factory=set)
     collect: set[str] = field(factory=set)
     repair: set[str] = field(factory=set)
@@ -77,8 +80,12 @@ class Rows:
                 self.heads[rest.rpartition("#")[0], item.s.decode()] = item
             case "H":
                 self.older[rest.partition("#")[0], item.data["key"]].append(item)
-            case "B":
+            case "B" if item.s == ONLY:
                 self.blobs[rest] = item
+            case "B":
+                self.shared.add(rest)
+            case "D":
+                self.contents[item.p] = item
             case "R":
                 self.references.add((rest, item.s.decode()))
             case "G":
@@ -170,6 +177,14 @@ class Rows:
             indexes = {index for index, _ in item.data.get("layout", ())}
             if len(indexes) < Policy.parse(item.data["policy"]).width:
                 assert incarnation in self.repair, f"nobody will ever repair {incarnation}"
+
+    def check_contents(self) -> None:
+        """The content index names blobs where their rows say, and speaks of no others."""
+        for place, item in self.contents.items():
+            named = self.blobs.get(item.data["inc"])
+            assert named is not None, f"the content index names {item.data['inc']}, which is gone"
+            assert content_place(blob_of(named))[0] == place, "equal content is looked for there"
+        assert self.shared <= set(self.blobs), "marks of blobs that are gone"
 
     def check_manifests(self) -> None:
         used = {name for name, _ in self.references}

@@ -16,6 +16,7 @@ from godos.catalog.amends import Amends
 from godos.catalog.blobs import Blobs
 from godos.catalog.bucket_changes import BucketChanges
 from godos.catalog.buckets import Buckets
+from godos.catalog.cluster_row import ClusterRow
 from godos.catalog.collection import Collection
 from godos.catalog.commits import Commits
 from godos.catalog.completing import Completing
@@ -29,7 +30,9 @@ from godos.catalog.members import Members
 from godos.catalog.outbox import Outbox
 from godos.catalog.parts import Parts
 from godos.catalog.places import ObjectKey
+from godos.catalog.repairs import Repairs
 from godos.catalog.settings import Settings
+from godos.catalog.upkeep import Upkeep
 from godos.catalog.upload_ends import UploadEnds
 from godos.catalog.upload_listings import UploadListings
 from godos.catalog.uploads import Uploads
@@ -38,11 +41,13 @@ from godos.catalog.versions import Versions
 from godos.catalog.writing import Backoff, Writer
 from godos.deferreds import deferred
 from godos.model.blobs import Blob, Placed
-from godos.model.catalog import Event, ICatalog, Removal, RepairWork
+from godos.model.catalog import BlobPage, Event, ICatalog, Removal, RepairWork
 from godos.model.errors import NoSuchKey, NoSuchVersion
-from godos.model.members import ApiServer, Cluster, Node
+from godos.model.members import ApiServer, Cluster, Node, NodeState
 from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
 from godos.model.names import new_id
+from godos.model.policy import Policy
+from godos.model.upkeep import Census, Job, Stray
 from godos.model.users import User
 from godos.model.versions import (
     UNCONDITIONAL,
@@ -113,23 +118,26 @@ class Catalog:
         self._completing = Completing(
             self._commits, self._uploads, self._parts, self._manifests, clock, draw_id
         )
-        self._blobs = Blobs(items, writer, clock, draw_id)
+        self._repairs = Repairs(items, writer, clock, draw_id)
+        self._blobs = Blobs(items, writer, self._repairs, draw_id)
         self._collection = Collection(items, writer, self._manifests, clock, draw_id)
         self._upload_ends = UploadEnds(
             items, writer, self._uploads, self._manifests, clock, draw_id
         )
         self._users = Users(items, writer, draw_id)
+        self._upkeep = Upkeep(items, writer, backoff, draw_id)
+        self._cluster = ClusterRow(items, writer, backoff, clock, draw_id)
         self._members = Members(items, writer, backoff, clock, draw_id)
         self._leases = Leases(items, writer, monotonic, draw_id)
 
     # -- the cluster --------------------------------------------------------------------
     @deferred
     async def cluster(self) -> Cluster:
-        return await self._members.cluster()
+        return await self._cluster.cluster()
 
     @deferred
     async def initialise(self, policy: str) -> Cluster:
-        return await self._members.initialise(policy)
+        return await self._cluster.initialise(policy)
 
     # -- buckets ------------------------------------------------------------------------
     @deferred
@@ -349,12 +357,34 @@ class Catalog:
         return await self._blobs.correct_layout(blob, layout)
 
     @deferred
+    async def converted(
+        self, blob: Blob, policy: Policy, layout: tuple[Placed, ...]
+    ) -> Blob | None:
+        return await self._blobs.converted(blob, policy, layout)
+
+    @deferred
+    async def content(self, size: int, sha256: str, codec: str, policy: Policy) -> Blob | None:
+        return await self._blobs.content(size, sha256, codec, policy)
+
+    @deferred
+    async def blobs(self, cursor: str | None = None, limit: int = 1000) -> BlobPage:
+        return await self._blobs.page(cursor, limit)
+
+    @deferred
     async def want_repair(self, incarnation: str, reason: str) -> None:
-        await self._blobs.want_repair(incarnation, reason)
+        await self._repairs.want(incarnation, reason)
 
     @deferred
     async def repairs(self, limit: int = 1000) -> Sequence[RepairWork]:
-        return await self._blobs.repairs(limit)
+        return await self._repairs.waiting(limit)
+
+    @deferred
+    async def repaired(self, work: RepairWork) -> bool:
+        return await self._repairs.done(work)
+
+    @deferred
+    async def waiting_repairs(self) -> int:
+        return await self._repairs.count()
 
     @deferred
     async def removals(self, grace: float, limit: int = 100) -> Sequence[Removal]:
@@ -366,6 +396,39 @@ class Catalog:
     async def removed(self, removal: Removal) -> None:
         await self._collection.removed(removal)
 
+    # -- upkeep ----------------------------------------------------------------------------
+    @deferred
+    async def census(self) -> Census | None:
+        return await self._upkeep.census()
+
+    @deferred
+    async def put_census(self, census: Census) -> None:
+        await self._upkeep.put_census(census)
+
+    @deferred
+    async def jobs(self) -> Sequence[Job]:
+        return await self._upkeep.jobs()
+
+    @deferred
+    async def put_job(self, job: Job) -> Job | None:
+        return await self._upkeep.put_job(job)
+
+    @deferred
+    async def strays(self, node: str, after: str = "", limit: int = 1000) -> Sequence[Stray]:
+        return await self._upkeep.strays(node, after, limit)
+
+    @deferred
+    async def put_stray(self, stray: Stray) -> None:
+        await self._upkeep.put_stray(stray)
+
+    @deferred
+    async def remove_stray(self, stray: Stray) -> None:
+        await self._upkeep.remove_stray(stray)
+
+    @deferred
+    async def confirm_epoch(self, epoch: int) -> Cluster:
+        return await self._cluster.confirm_epoch(epoch)
+
     # -- members ------------------------------------------------------------------------
     @deferred
     async def claim_node(self, node: Node) -> Node:
@@ -374,6 +437,10 @@ class Catalog:
     @deferred
     async def update_node(self, node: Node) -> Node | None:
         return await self._members.update_node(node)
+
+    @deferred
+    async def set_node_state(self, node_id: str, state: NodeState, reason: str = "") -> Node:
+        return await self._members.set_node_state(node_id, state, reason)
 
     @deferred
     async def node(self, node_id: str) -> Node | None:

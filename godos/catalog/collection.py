@@ -13,6 +13,13 @@ in that transaction that the reference still is there; and who found none looks 
 whether the blob's row still is the one that was condemned.  If it is, there was no
 reference from the second look on, and nobody can let the blob live any more.
 
+The grace protects who still reads.  A blob may have had several references, each of which
+left a row when it went, and the oldest row says nothing of the last one.  So a blob that was
+shared has a mark, written anew with each further reference.  Where there is one, a row that
+is old enough and finds no reference begins the grace once more, and names the mark; only
+when it is old enough again, and the mark is the same when the blob is condemned, nobody had
+a reference for so long.
+
 Collect rows stay until the blob's rows are gone, and every round looks at all of them
 that are old enough: so nothing needs to be remembered for a holder that died half-way,
 and a row written late by a slow clock is found as well.
@@ -25,18 +32,21 @@ from collections.abc import Callable, Sequence
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
-from godos.catalog.items import Check, Delete, IItemStore, Item, Present, Put, RevIs
+from godos.catalog.blobs import no_longer_indexed
+from godos.catalog.items import Action, Check, Delete, IItemStore, Item, Present, Put, RevIs
 from godos.catalog.manifest_collection import ManifestCollection
 from godos.catalog.manifests import Manifests
 from godos.catalog.places import (
     SPREAD,
     blob_place,
     collect_partition,
+    collect_place,
     collect_stop,
     references,
     repair_place,
+    shared_place,
 )
-from godos.catalog.records import MANIFEST, blob_item, blob_of, fields
+from godos.catalog.records import MANIFEST, blob_item, blob_of, fields, row
 from godos.catalog.together import together
 from godos.catalog.writing import Writer
 from godos.model.blobs import Blob, BlobState
@@ -75,7 +85,7 @@ class Collection:
                 page = await self._items.query(
                     collect_partition(partition), start, stop, limit - len(found)
                 )
-                found += await self._examined(page.items)
+                found += await self._examined(page.items, grace)
                 start = page.cursor
                 self._partition, self._start = partition, start or b""
             self._partition, self._start = (partition + 1) % SPREAD, b""
@@ -88,38 +98,53 @@ class Collection:
         return [(first, begin, stop), *others, (first, b"", min(begin, stop))]
 
     async def removed(self, removal: Removal) -> None:
-        """As ICatalog.removed."""
-        blob = removal.blob
-        work = _work_place(blob.incarnation, removal.work)
-        refusal = await self._writer.write(
-            [
-                Delete(*blob_place(blob.incarnation), RevIs(blob.rev)),
-                Delete(*repair_place(blob.incarnation)),
-                Delete(*work),
-            ]
-        )
-        if refusal is None:
-            return
-        refusal.or_unknown()
-        if await self._items.get(*blob_place(blob.incarnation)) is None:
-            await self._done(work, None)  # another was faster, and its collect row another one
+        """
+        As ICatalog.removed.
 
-    async def _examined(self, rows: Sequence[Item]) -> list[Removal]:
+        A blob of equal content may take over the row of the content index meanwhile: then
+        the second try leaves that row alone.
+        """
+        blob, work = removal.blob, _work_place(removal.blob.incarnation, removal.work)
+        place = blob_place(blob.incarnation)
+        while True:
+            refusal = await self._writer.write(
+                [Delete(*place, RevIs(blob.rev)), Delete(*work), *await self._beside(blob)]
+            )
+            if refusal is None:
+                return
+            refusal.or_unknown()
+            standing = await self._items.get(*place)
+            if standing is None:  # another was faster, and its collect row another one
+                await self._done(work, None)
+                return
+            if standing.rev != blob.rev:
+                return
+
+    async def _beside(self, blob: Blob) -> list[Action]:
+        """What goes with the row of a blob: nothing is added to them once it is condemned."""
+        gone: list[Action] = [Delete(*repair_place(blob.incarnation))]
+        if await self._items.get(*shared_place(blob.incarnation)) is not None:
+            gone.append(Delete(*shared_place(blob.incarnation)))
+        return [*gone, *await no_longer_indexed(self._items, blob)]
+
+    async def _examined(self, rows: Sequence[Item], grace: float) -> list[Removal]:
         found: list[Removal] = []
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
-            results = await together(self._examine(item) for item in some)
+            results = await together(self._examine(item, grace) for item in some)
             found += [removal for removal in results if removal is not None]
         return found
 
-    async def _examine(self, work: Item) -> Removal | None:
+    async def _examine(self, work: Item, grace: float) -> Removal | None:
         """Bring one blob as far as it can be now; a Removal when it may go."""
         kind, incarnation = fields(work).get("kind"), work.s[8:].hex()
         if kind == MANIFEST:
             if await self._lists.examine(incarnation):
                 await self._done((work.p, work.s), work.rev)
             return None
-        item = await self._items.get(*blob_place(incarnation))
+        item, mark = await self._items.get_many(
+            [blob_place(incarnation), shared_place(incarnation)]
+        )
         if item is None:
             await self._done((work.p, work.s), work.rev)
             return None
@@ -128,7 +153,11 @@ class Collection:
             await self._spared(blob, reference, work)
             return None
         if blob.state is BlobState.LIVE:
-            condemned = await self._changed(blob, BlobState.CONDEMNED)
+            if mark is not None and grace and fields(work).get("mark") != mark.rev:
+                await self._put_off(incarnation, work, mark)
+                return None
+            unshared = [] if mark is None else [Check(mark.p, mark.s, RevIs(mark.rev or ""))]
+            condemned = await self._changed(blob, BlobState.CONDEMNED, *unshared)
             if condemned is None:
                 return None  # somebody else works on it: its row stays for the next round
             blob = condemned
@@ -139,6 +168,16 @@ class Collection:
         if standing is None or standing.rev != blob.rev:
             return None  # another let it live meanwhile, or removed it
         return Removal(blob, work.s)
+
+    async def _put_off(self, incarnation: str, work: Item, mark: Item) -> None:
+        """Nothing refers to it now: look again after one more grace (see the module)."""
+        place = collect_place(incarnation, self._clock.seconds())
+        if place == (work.p, work.s):
+            return  # the clock stands still, or goes back: another time
+        again = Put(row(*place, self._draw_id(), mark=mark.rev))
+        refusal = await self._writer.write([Delete(work.p, work.s, RevIs(work.rev or "")), again])
+        if refusal is not None:
+            refusal.or_unknown()
 
     async def _spared(self, blob: Blob, reference: Item, work: Item) -> None:
         """It is referred to: let it live, and forget the work (its rev is compared)."""

@@ -1,20 +1,18 @@
-"""The cluster itself, its nodes and its API servers."""
+"""The rows of servers: nodes, and API servers."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.items import Absent, Condition, Delete, IItemStore, Item, Put, RevIs
-from godos.catalog.places import APIS, META, NODES
-from godos.catalog.records import cluster_item, cluster_of, fields, row
+from godos.catalog.places import APIS, NODES
+from godos.catalog.records import fields, row
 from godos.catalog.writing import Backoff, Turns, Writer
-from godos.model.errors import CannotStart, CatalogEmpty, Conflict
-from godos.model.members import FORMAT, ApiServer, Cluster, Node, NodeState
+from godos.model.errors import Conflict, InvalidRequest
+from godos.model.members import ApiServer, Node, NodeState
 
 API_KEPT = 24 * 3600.0  # seconds after its last beat that an API server's row may stay
 
@@ -31,38 +29,37 @@ class Members:
         self._items, self._writer, self._backoff = items, writer, backoff
         self._clock, self._draw_id = clock, draw_id
 
-    # -- the cluster --------------------------------------------------------------------
-    async def cluster(self) -> Cluster:
-        item = await self._items.get(*META)
-        if item is None:
-            raise CatalogEmpty("the catalog is empty: `godos state init` prepares it")
-        return _readable(item)
-
-    async def initialise(self, policy: str) -> Cluster:
-        made = Cluster(
-            id=self._draw_id(),
-            secret=secrets.token_hex(32),
-            policy=policy,
-            epoch=1,
-            created=self._clock.seconds(),
-        )
-        refusal = await self._writer.write([Put(cluster_item(made, self._draw_id()), Absent())])
-        if refusal is None:
-            return made
-        refusal.or_unknown()
-        return await self.cluster()
-
     # -- nodes --------------------------------------------------------------------------
     async def claim_node(self, node: Node) -> Node:
         """As ICatalog.claim_node; a draining state is kept as well, for a restart ends none."""
         turns = Turns(self._backoff, f"the row of node {node.id}")
         while await turns.next():
             standing = await self.node(node.id)
-            claimed, condition = evolve(node, rev=self._draw_id()), _is(standing)
+            joined = self._clock.seconds() if standing is None else standing.joined
+            claimed = evolve(node, rev=self._draw_id(), joined=joined or self._clock.seconds())
             if standing is not None and standing.state is not NodeState.UP:
                 claimed = evolve(claimed, state=standing.state, reason=standing.reason)
-            if await self._wrote(claimed, condition):
+            if await self._wrote(claimed, _is(standing)):
                 return claimed
+        raise AssertionError("unreachable")
+
+    async def set_node_state(self, node_id: str, state: NodeState, reason: str) -> Node:
+        """As ICatalog.set_node_state; the node's own beats may be in the way of a try."""
+        turns = Turns(self._backoff, f"the row of node {node_id}")
+        while await turns.next():
+            standing = await self.node(node_id)
+            if standing is None:
+                raise InvalidRequest(f"there is no node {node_id}")
+            if standing.state is NodeState.FAILED:
+                raise InvalidRequest(
+                    f"node {node_id} left service ({standing.reason}): only `godos disk check` "
+                    "on its storage directory lets it back"
+                )
+            if (standing.state, standing.reason) == (state, reason):
+                return standing
+            changed = await self.update_node(evolve(standing, state=state, reason=reason))
+            if changed is not None:
+                return changed
         raise AssertionError("unreachable")
 
     async def update_node(self, node: Node) -> Node | None:
@@ -123,16 +120,6 @@ def _is(standing: Node | None) -> Condition:
     return Absent() if standing is None else RevIs(standing.rev)
 
 
-def _readable(item: Item) -> Cluster:
-    written: Any = item.data.get("f")
-    if written != FORMAT:
-        raise CannotStart(
-            f"the catalog has format {written!r}, and this godos reads {FORMAT}: "
-            "start the godos that wrote it, or a newer one"
-        )
-    return cluster_of(item)
-
-
 def _node_item(node: Node) -> Item:
     return row(
         NODES,
@@ -146,6 +133,8 @@ def _node_item(node: Node) -> Item:
         free=node.free,
         beat=node.beat,
         reason=node.reason,
+        ver=node.verified_since or None,
+        joined=node.joined or None,
     )
 
 
@@ -162,6 +151,8 @@ def _node_of(item: Item) -> Node:
         beat=data["beat"],
         reason=data.get("reason", ""),
         rev=item.rev or "",
+        verified_since=data.get("ver", 0.0),
+        joined=data.get("joined", 0.0),
     )
 
 

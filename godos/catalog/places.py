@@ -10,12 +10,15 @@ from hashlib import sha256
 
 from attrs import frozen
 
+from godos.model.blobs import Blob
 from godos.model.versions import Bucket
 
 Place = tuple[str, bytes]
 
 ONLY = b"."  # the sort key of a partition that holds one row
 META: Place = ("META", b"schema")
+CENSUS: Place = ("CENSUS", ONLY)
+JOBS = "JOB"
 BUCKETS = "BKT"
 NODES = "NODE"
 APIS = "API"
@@ -68,6 +71,17 @@ def history_key(seq: int) -> bytes:
 
 def blob_place(incarnation: str) -> Place:
     return f"B#{incarnation}", ONLY
+
+
+def shared_place(incarnation: str) -> Place:
+    """Where it stands that a blob was given a reference after its first one."""
+    return f"B#{incarnation}", b"shared"
+
+
+def content_place(blob: Blob) -> Place:
+    """Where the content index names a blob that holds these stored bytes, under this policy."""
+    text = f"{blob.size}/{blob.sha256}/{blob.codec}/{blob.policy}"
+    return f"D#{sha256(text.encode()).hexdigest()}", ONLY
 
 
 def references(incarnation: str) -> str:
@@ -161,6 +175,20 @@ def repair_partition(number: int) -> str:
 
 def repair_place(incarnation: str) -> Place:
     return repair_partition(int(incarnation[0], SPREAD)), bytes.fromhex(incarnation)
+
+
+def strays_partition(node: str) -> str:
+    """What is in quarantine on a node."""
+    return f"Q#{node}"
+
+
+def stray_place(node: str, name: str) -> Place:
+    return strays_partition(node), name.encode()
+
+
+def job_place(kind: str, node: str) -> Place:
+    """One of each kind and node."""
+    return JOBS, f"{kind}/{node}".encode()
 
 
 def settings_partition(bucket: Bucket) -> str:

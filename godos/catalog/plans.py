@@ -17,9 +17,11 @@ from godos.catalog.places import (
     ObjectKey,
     blob_place,
     collect_place,
+    content_place,
     manifest_place,
     reference_place,
     repair_place,
+    shared_place,
 )
 from godos.catalog.records import (
     MANIFEST,
@@ -31,7 +33,7 @@ from godos.catalog.records import (
     row,
 )
 from godos.catalog.version_ids import version_id
-from godos.model.blobs import BlobState
+from godos.model.blobs import Blob, BlobState, shareable
 from godos.model.multipart import NewPart
 from godos.model.versions import NULL_VERSION, NewVersion, ObjectVersion, Versioning
 
@@ -176,11 +178,19 @@ def referenced(new: NewVersion | NewPart, now: float) -> list[Action]:
     named = Put(row(*reference_place(blob.incarnation, new.operation), new.operation))
     if blob.rev:
         live = StateIs(BlobState.LIVE.value)
-        return [Check(*blob_place(blob.incarnation), live), named]
+        shared = Put(row(*shared_place(blob.incarnation), new.operation))
+        return [Check(*blob_place(blob.incarnation), live), named, shared]
     actions: list[Action] = [Put(blob_item(evolve(blob, rev=new.operation)), Absent()), named]
+    if shareable(blob):
+        actions.append(indexed(blob, new.operation))
     if blob.below_target:
         actions.append(wanted_repair(blob.incarnation, now, "below target", new.operation))
     return actions
+
+
+def indexed(blob: Blob, operation: str) -> Put:
+    """The row of the content index that names a blob, in place of one with equal content."""
+    return Put(row(*content_place(blob), operation, inc=blob.incarnation))
 
 
 def wanted_repair(incarnation: str, since: float, reason: str, operation: str) -> Put:

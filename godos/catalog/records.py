@@ -100,6 +100,7 @@ def cluster_item(cluster: Cluster, rev: str) -> Item:
             "policy": cluster.policy,
             "epoch": cluster.epoch,
             "t": cluster.created,
+            "ok": cluster.confirmed,
         },
         rev,
     )
@@ -107,7 +108,15 @@ def cluster_item(cluster: Cluster, rev: str) -> Item:
 
 def cluster_of(item: Item) -> Cluster:
     data = fields(item)
-    return Cluster(data["id"], data["secret"], data["policy"], data["epoch"], data["t"], data["f"])
+    return Cluster(
+        data["id"],
+        data["secret"],
+        data["policy"],
+        data["epoch"],
+        data["t"],
+        data["f"],
+        data.get("ok", 1),  # rows of before there was an import have none
+    )
 
 
 def bucket_item(bucket: Bucket, state: str = ACTIVE) -> Item:

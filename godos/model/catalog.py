@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from godos.model.blobs import Blob, Placed
-from godos.model.members import ApiServer, Cluster, Node
+from godos.model.members import ApiServer, Cluster, Node, NodeState
 from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
 from godos.model.policy import Policy
 from godos.model.upkeep import Census, Job, Stray
@@ -367,6 +367,14 @@ class ICatalog(Interface):
 
     def update_node(node: Node) -> Deferred[Node | None]:
         """Write the row by CAS on `node.rev`; None: somebody else wrote it (look who)."""
+
+    def set_node_state(node_id: str, state: NodeState, reason: str = "") -> Deferred[Node]:
+        """
+        An operator lets a node drain, or takes that back; answers the row that stands then.
+
+        Fails: InvalidRequest: there is no such node, or its disk failed: then only
+        `godos disk check` lets it back.
+        """
 
     def node(node_id: str) -> Deferred[Node | None]:
         """One NODE row."""

@@ -6,6 +6,7 @@ from tests.contract.catalog import CatalogContract
 from tests.contract.catalog_amends import AmendsContract
 from tests.contract.catalog_events import EventsContract
 from tests.contract.catalog_settings import SettingsContract
+from tests.contract.catalog_upkeep import UpkeepContract
 from tests.contract.catalog_uploads import UploadsContract
 from tests.contract.catalog_users import UsersContract
 
@@ -14,6 +15,7 @@ class WholeCatalogContract(
     SettingsContract,
     AmendsContract,
     UploadsContract,
+    UpkeepContract,
     EventsContract,
     UsersContract,
     CatalogContract,

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from godos.catalog.items import Absent, Action, Check, Put, RevIs, StateIs
-from godos.catalog.places import ObjectKey
+from godos.catalog.places import ObjectKey, shared_place
 from godos.catalog.plans import (
     dropped,
     put_on_top,
@@ -18,6 +18,7 @@ from godos.catalog.plans import (
     successor,
 )
 from godos.catalog.records import Head
+from godos.model.blobs import SHARED_FROM
 from godos.model.names import new_id
 from godos.model.versions import (
     NULL_VERSION,
@@ -123,11 +124,24 @@ def test_bytes() -> None:
 
 
 def test_bytes_that_are_there() -> None:
-    """A blob that is there gains a reference only while it is live, and is not written."""
+    """A blob that is there gains a reference only while it is live, and a mark of it."""
     new = upload()
     assert new.blob is not None
     again = evolve(new, blob=evolve(new.blob, rev="r" * 32))
-    assert shape(referenced(again, 0.0)) == [("Check", "B", StateIs("live")), ("Put", "R", None)]
+    checked, named, marked = referenced(again, 0.0)
+    assert shape([checked, named]) == [("Check", "B", StateIs("live")), ("Put", "R", None)]
+    assert isinstance(marked, Put)
+    assert (marked.item.p, marked.item.s) == shared_place(new.blob.incarnation)
+
+
+def test_new_content() -> None:
+    """A new blob that is worth sharing is named in the content index, a small one is not."""
+    small = upload()
+    assert small.blob is not None
+    kinds = [("Put", "B", Absent()), ("Put", "R", None)]
+    assert shape(referenced(small, 0.0)) == kinds
+    large = evolve(small, blob=evolve(small.blob, size=SHARED_FROM))
+    assert shape(referenced(large, 0.0)) == [*kinds, ("Put", "D", None)]
 
 
 def test_a_list_of_parts() -> None:
