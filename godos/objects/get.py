@@ -15,7 +15,8 @@ from godos.model.objects import GetRequest, IObjectRead
 from godos.model.versions import ObjectVersion
 from godos.objects.keys import check_customer_key
 from godos.objects.manifests import Manifests
-from godos.objects.reading import Blobs, PartsRead, Stream
+from godos.objects.reading import Blobs, PartsRead
+from godos.objects.streams import Stream
 from godos.protocol.preconditions import check_read, resolve
 
 

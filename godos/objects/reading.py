@@ -1,5 +1,5 @@
 """
-The plain bytes of an object: of one blob or of many, decrypted where they are encrypted.
+The plain bytes of an object: of one blob or of many, decrypted and decompressed where need be.
 
 Everything here is a `Stream`: pulled piece by piece, holding a few MiB at most.
 """
@@ -7,7 +7,7 @@ Everything here is a `Stream`: pulled piece by piece, holding a few MiB at most.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -16,21 +16,15 @@ from godos.deferreds import InThread, deferred
 from godos.model.blobs import RAW, Blob
 from godos.model.errors import BytesNotFound, FragmentDamaged, GodosError
 from godos.model.fragments import CHUNK
+from godos.objects.decompressing import DecompressedRead, Open
+from godos.objects.decrypting import DecryptedRead
 from godos.objects.manifests import Slice
-from godos.objects.sources import BlobRead, Sources
-from godos.transfer.encryption import AES256GCM, BLOCK, INLINE, BlockRange, Opener, sealed_size
+from godos.objects.sources import Sources
+from godos.objects.streams import Stored, Stream
+from godos.transfer.compression import ZSTD, Packed
+from godos.transfer.encryption import AES256GCM, BlockRange, Opener, plain_room, sealed_size
 
 _log = Logger()
-
-
-class Stream(Protocol):
-    """Bytes in order, each verified before it is given."""
-
-    async def read(self) -> bytes:
-        """The next bytes; b"" after the last.  Fails: BytesNotFound, Unavailable."""
-
-    async def close(self) -> None:
-        """Let go of everything.  Never fails."""
 
 
 class Blobs:
@@ -38,7 +32,7 @@ class Blobs:
     Opens blobs for reading.
 
     Args:
-        in_thread: where large pieces are decrypted.
+        in_thread: where large pieces are decrypted and decompressed.
     """
 
     def __init__(self, sources: Sources, in_thread: InThread) -> None:
@@ -58,23 +52,45 @@ class Blobs:
             BytesNotFound: the blob is not there, or is not as the object says.
         """
         blob = await self._sources.rows.get(incarnation)
-        if secret is None:
-            _expect(blob, RAW, size)
-            return self._sources.read(blob, start, stop)
-        _expect(blob, AES256GCM, sealed_size(size))
-        blocks = BlockRange.around(start, stop, size)
-        sealed = self._sources.read(blob, blocks.start, blocks.stop)
-        opener = Opener(secret, incarnation, size)
-        return DecryptedRead(sealed, opener, blocks, stop - start, self._in_thread)
+        compressed = _is_compressed(blob, encrypted=secret is not None)
+        open_: Open = partial(self._sources.read, blob)
+        room = blob.size
+        if secret is not None:
+            room = plain_room(blob.size)
+            _expect_size(blob, sealed_size(room))
+            open_ = self._decrypting(open_, Opener(secret, incarnation, room), room)
+        if compressed:
+            return DecompressedRead(open_, _packed(room, size), start, stop, self._in_thread)
+        _expect_size(blob, size if secret is None else sealed_size(size))
+        return open_(start, stop)
+
+    def _decrypting(self, open_: Open, opener: Opener, size: int) -> Open:
+        def decrypted(start: int, stop: int) -> Stored:
+            blocks = BlockRange.around(start, stop, size)
+            sealed = open_(blocks.start, blocks.stop)
+            return DecryptedRead(sealed, opener, size, start, stop, self._in_thread)
+
+        return decrypted
 
 
-def _expect(blob: Blob, codec: str, size: int) -> None:
+_COMPRESSED = {  # by codec: those of plain objects, and those of encrypted ones
+    False: {RAW: False, ZSTD: True},
+    True: {AES256GCM: False, f"{ZSTD}+{AES256GCM}": True},
+}
+
+
+def _is_compressed(blob: Blob, encrypted: bool) -> bool:
     """What is not encrypted must not pass for the bytes of an object that is."""
-    if blob.codec != codec:
+    codecs = _COMPRESSED[encrypted]
+    if blob.codec not in codecs:
         raise BytesNotFound(
-            f"the object's bytes are stored as {blob.codec}, and not as {codec} as it says: "
-            "its catalog rows do not belong together"
+            f"the object's bytes are stored as {blob.codec}, and not as {' or '.join(codecs)} as "
+            "it says: its catalog rows do not belong together"
         )
+    return codecs[blob.codec]
+
+
+def _expect_size(blob: Blob, size: int) -> None:
     if blob.size != size:
         raise BytesNotFound(
             f"the object's bytes have {blob.size} bytes, and not {size} as it says: "
@@ -82,76 +98,11 @@ def _expect(blob: Blob, codec: str, size: int) -> None:
         )
 
 
-class DecryptedRead:
-    """
-    A range of an encrypted blob's plain bytes.
-
-    Blocks that do not decrypt are asked of another node, as damaged ones are.
-    """
-
-    def __init__(
-        self,
-        sealed: BlobRead,
-        opener: Opener,
-        blocks: BlockRange,
-        length: int,
-        in_thread: InThread,
-    ) -> None:
-        self._sealed = sealed
-        self._opener = opener
-        self._in_thread = in_thread
-        self._number = blocks.first  # of the first block in `_held`
-        self._last = blocks.stop  # where the sealed range ends
-        self._skip = blocks.skip
-        self._left = length
-        self._held: list[bytes] = []  # sealed bytes that wait for the rest of their block
-
-    async def read(self) -> bytes:
-        """See `Stream.read`."""
-        while self._left:
-            sealed = await self._whole_blocks()
-            try:
-                plain = await self._opened(sealed)
-            except FragmentDamaged as error:
-                self._held = []
-                await self._sealed.refuse(self._number * BLOCK, error)
-            else:
-                self._number += -(-len(sealed) // BLOCK)
-                return self._wanted(plain)
-        return b""
-
-    async def _whole_blocks(self) -> bytes:
-        """The next blocks, as many as are at hand; at least one."""
-        held = sum(map(len, self._held))
-        missing = self._last - self._number * BLOCK  # bytes of the range, those held among them
-        while held < min(BLOCK, missing):
-            piece = await self._sealed.read()
-            self._held.append(piece)
-            held += len(piece)
-        sealed = b"".join(self._held)
-        whole = held if held == missing else held // BLOCK * BLOCK
-        self._held = [sealed[whole:]] if whole < held else []
-        return sealed if whole == held else sealed[:whole]
-
-    async def _opened(self, sealed: bytes) -> bytes:
-        if len(sealed) <= INLINE:
-            return self._plain(sealed)
-        return await self._in_thread(self._plain, sealed)
-
-    def _plain(self, sealed: bytes) -> bytes:
-        return b"".join(self._opener.open(self._number, sealed))
-
-    def _wanted(self, plain: bytes) -> bytes:
-        """Without what the range leaves out of its first and last block."""
-        wanted = plain[self._skip : self._skip + self._left]
-        self._skip = 0
-        self._left -= len(wanted)
-        return wanted
-
-    async def close(self) -> None:
-        """See `Stream.close`."""
-        self._left, self._held = 0, []
-        await self._sealed.close()
+def _packed(stored: int, size: int) -> Packed:
+    try:
+        return Packed(stored, size)
+    except FragmentDamaged as error:
+        raise BytesNotFound(f"{error}: its catalog rows do not belong together") from error
 
 
 class PartsRead:
