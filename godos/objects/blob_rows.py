@@ -31,16 +31,23 @@ class BlobRows:
         Raises:
             BytesNotFound: there is none, although an object names it.
         """
-        now = self._clock.seconds()
         known = self._rows.get(incarnation)
-        if known is not None and now - known[0] < FRESH:
+        if known is not None and self._clock.seconds() - known[0] < FRESH:
             return known[1]
-        blob: Blob | None = await self._catalog.blob(incarnation)
+        blob = await self.again(incarnation)
         if blob is None:
             raise BytesNotFound("the catalog has the object, but lost the row of its bytes")
-        while len(self._rows) >= MOST:
-            del self._rows[next(iter(self._rows))]
-        self._rows[incarnation] = now, blob
+        return blob
+
+    async def again(self, incarnation: str) -> Blob | None:
+        """The row as it is now, read anew; None when it is gone."""
+        self.forget(incarnation)
+        now = self._clock.seconds()
+        blob: Blob | None = await self._catalog.blob(incarnation)
+        if blob is not None:
+            while len(self._rows) >= MOST:
+                del self._rows[next(iter(self._rows))]
+            self._rows[incarnation] = now, blob
         return blob
 
     def forget(self, incarnation: str) -> None:

@@ -1,0 +1,114 @@
+"""Bytes of a blob that is stored as whole copies."""
+
+from __future__ import annotations
+
+from twisted.python.failure import Failure
+
+from godos.model.blobs import Blob, Placed
+from godos.model.errors import FragmentDamaged, GodosError
+from godos.objects.givers import Givers
+from godos.objects.lanes import Lane, Race
+from godos.objects.reach import Reach
+from godos.objects.search import Search
+
+
+class CopiesRead:
+    """
+    Bytes [start, stop).
+
+    When a node fails, the next one goes on at the byte that the last one ended with.  It
+    holds what one reader holds, and while a node is slow what a second one does.
+    """
+
+    def __init__(self, reach: Reach, blob: Blob, start: int, stop: int) -> None:
+        self.position = start
+        self._reach = reach
+        self._stop = stop
+        self._search = Search(reach, blob)
+        self._race = Race(reach)
+        self._lane: Lane | None = None  # what is read
+        self._givers = Givers()
+
+    async def read(self) -> bytes:
+        """See `BlobRead.read`; `position` is before `stop`.  Fails: Converted, too."""
+        race, lane = self._race, self._lane
+        if lane is not None:
+            self._lane = None
+            race.enter(lane, lane.read())
+        try:
+            while True:
+                ended = race.ended()
+                if ended is None:
+                    if self._staffed():
+                        await race.wait(self._spare)
+                    else:
+                        await self._search.further(self.position)
+                    continue
+                lane, result = ended
+                if isinstance(result, bytes) and result:
+                    self._won(lane, len(result))
+                    return result
+                self._lost(lane, result)
+        finally:
+            race.leave()
+
+    def _won(self, lane: Lane, size: int) -> None:
+        if not lane.began:
+            lane.began = True
+            self._search.gave(lane)
+        lane.late = False
+        self._lane = lane
+        self._givers.gave(self.position, lane.placed)
+        self.position += size
+
+    def _lost(self, lane: Lane, result: object) -> None:
+        if isinstance(result, Failure):
+            error = result.value
+            assert isinstance(error, Exception)
+        else:
+            error = FragmentDamaged("the fragment ended early")
+        self._race.drop(lane)
+        self._search.failed(lane, error, self.position)
+
+    def _staffed(self) -> bool:
+        """Ask one more, unless one is asked that is not late; tells whether any is."""
+        lanes = self._race.lanes
+        if all(lane.late for lane in lanes):
+            placed = self._free()
+            if placed is not None:
+                if not lanes:
+                    self._reach.hedging.asked()
+                self._ask(placed)
+        return not self._race.over
+
+    def _ask(self, placed: Placed) -> None:
+        lane = Lane(self._reach, self._search.blob, placed, self.position, self._stop)
+        self._race.enter(lane, lane.read())
+
+    def _free(self) -> Placed | None:
+        """The best place that is not being asked."""
+        asked = [lane.placed for lane in self._race.lanes]
+        for _, placed in self._search.places():
+            if placed not in asked:
+                return placed
+        return None
+
+    def _spare(self, _: Lane) -> int:
+        return 0 if self._free() is None else 1
+
+    async def refuse(self, position: int, error: GodosError) -> None:
+        """See `BlobRead.refuse`."""
+        await self.close()
+        self.position = position
+        used = self._givers.since(position)
+        if used:
+            self._search.refuse(used, error)
+
+    async def close(self) -> None:
+        """Let go of everything.  Never fails."""
+        self._race.leave()
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            closing = lane.close()
+            if closing is not None:
+                await closing

@@ -1,0 +1,233 @@
+"""Fragments on their way from their nodes, several at once: those that come first count."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.python.failure import Failure
+
+from godos.deferreds import deferred
+from godos.model.blobs import Blob, FragmentHeader, Placed
+from godos.model.errors import FragmentDamaged, NodeUnreachable
+from godos.model.names import FragmentName
+from godos.objects.reach import PATIENCE, Reach
+from godos.protocol.coding import Coding
+
+
+def belongs(header: FragmentHeader, blob: Blob, placed: Placed) -> bool:
+    """Whether what a node has is this fragment of this very blob."""
+    policy = blob.policy
+    if policy.coded:
+        fits = header.policy == str(policy)
+        length = Coding(blob.size, policy.data).fragment_length
+    else:
+        fits, length = header.policy.startswith("copies="), blob.size
+    return (
+        fits
+        and header.length == length
+        and (header.blob_size, header.blob_sha256) == (blob.size, blob.sha256)
+        and header.name == FragmentName(blob.incarnation, placed.index)
+    )
+
+
+class Lane:
+    """
+    Bytes [start, stop) of one fragment, from one node.
+
+    `late` lanes are not counted on any more, but may still come first.
+    """
+
+    def __init__(self, reach: Reach, blob: Blob, placed: Placed, start: int, stop: int) -> None:
+        self.placed = placed
+        self.store: Any = reach.members.fragments(placed.node)
+        self.began = False  # bytes came
+        self.late = False
+        self.since = 0.0  # when the reader began to wait for the next bytes
+        self.due = 0.0  # when something must be decided about it
+        # What its speed is compared with: stores of its kind, at their first or at later bytes.
+        self.kind: tuple[type, bool] = (type(self.store), False)
+        self._blob = blob
+        self._start = start
+        self._stop = stop
+        self._reader: Any = None
+        self._held: list[memoryview] = []  # what was read and not taken yet
+        self._holding = 0
+
+    def read(self) -> Deferred[bytes]:
+        """The next verified bytes, at most `CHUNK`."""
+        if self._reader is None:
+            return self._begin()
+        more: Deferred[bytes] = self._reader.read()
+        return more
+
+    @deferred
+    async def _begin(self) -> bytes:
+        if self.store is None:
+            raise NodeUnreachable("the node is not registered")
+        name = FragmentName(self._blob.incarnation, self.placed.index)
+        self._reader = await self.store.open(name, self._start, self._stop)
+        if not belongs(self._reader.header, self._blob, self.placed):
+            raise FragmentDamaged("its fragment belongs to other bytes")
+        data: bytes = await self._reader.read()
+        return data
+
+    @deferred
+    async def take(self, length: int) -> bytes | memoryview:
+        """Exactly the next `length` bytes."""
+        while self._holding < length:
+            data = await self.read()
+            if not data:
+                raise FragmentDamaged("the fragment ended early")
+            self.began = True
+            self._held.append(memoryview(data))
+            self._holding += len(data)
+        self._holding -= length
+        return self._cut(length)
+
+    def _cut(self, length: int) -> bytes | memoryview:
+        taken = []
+        while length:
+            piece = self._held.pop(0)
+            if len(piece) > length:
+                self._held.insert(0, piece[length:])
+                piece = piece[:length]
+            taken.append(piece)
+            length -= len(piece)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+    def close(self) -> Deferred[None] | None:
+        """Let go of the reader.  Never fails."""
+        reader, self._reader = self._reader, None
+        self._held = []
+        return None if reader is None else reader.close()
+
+
+class Race:
+    """
+    Lanes that a reader waits for.
+
+    Each gives up after `PATIENCE`.  Before that, one that is slower than usual becomes
+    `late` when another can take its place, so that who hangs costs a reader little time.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        self._clock = reach.clock
+        self._hedging = reach.hedging
+        self._background = reach.background
+        self._running: dict[Lane, Deferred[Any]] = {}
+        self._ended: deque[tuple[Lane, Any]] = deque()
+        self._waiter: Deferred[None] | None = None
+
+    @property
+    def lanes(self) -> Iterable[Lane]:
+        """Those whose bytes have not come yet, or were not looked at yet."""
+        return [*self._running, *(lane for lane, _ in self._ended)]
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nobody to wait for."""
+        return not self._running and not self._ended
+
+    def enter(self, lane: Lane, work: Deferred[Any]) -> None:
+        """Wait for `work`, the next bytes of `lane`, too."""
+        if work.called:
+            work.addBoth(self._end_at_once, lane)
+            return
+        lane.since = self._clock.seconds()
+        lane.kind = type(lane.store), lane.began
+        lane.due = lane.since + self._hedging.delay(lane.kind)
+        self._running[lane] = work
+        work.addBoth(self._end, lane)
+
+    def _end_at_once(self, result: Any, lane: Lane) -> None:
+        self._ended.append((lane, result))
+
+    def _end(self, result: Any, lane: Lane) -> None:
+        if self._running.pop(lane, None) is None:
+            return  # it was left, and nobody wants to know
+        if not isinstance(result, Failure):
+            self._hedging.took(lane.kind, self._clock.seconds() - lane.since)
+        self._ended.append((lane, result))
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)
+
+    def ended(self) -> tuple[Lane, Any] | None:
+        """The next lane with its bytes or its Failure, if one is there."""
+        return self._ended.popleft() if self._ended else None
+
+    async def wait(self, spare: Callable[[Lane], int]) -> None:
+        """
+        Until a lane ended, or has become late.
+
+        Args:
+            spare: how many other fragments must be asked for to do without one lane; 0 when
+                it cannot be done without.
+        """
+        while self._running and not self._ended:
+            if self._overdue(spare):
+                return
+            if not self._ended:
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Until a lane ends, or is due."""
+        waiter = self._waiter = Deferred[None]()
+        until = min(lane.due for lane in self._running)
+        timer = self._clock.callLater(max(0.0, until - self._clock.seconds()), self._wake)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer.active():
+                timer.cancel()
+
+    def _overdue(self, spare: Callable[[Lane], int]) -> bool:
+        """Decide about those that are due; tells whether one is late now."""
+        now = self._clock.seconds()
+        any_late = False
+        for lane in [lane for lane in self._running if lane.due <= now]:
+            waited = now - lane.since
+            if waited >= PATIENCE:
+                self._give_up(lane)
+            elif not lane.late and self._replaceable(lane, waited, spare):
+                lane.late = any_late = True
+                lane.due = lane.since + PATIENCE
+        return any_late
+
+    def _replaceable(self, lane: Lane, waited: float, spare: Callable[[Lane], int]) -> bool:
+        """Whether others may be asked in its place now; if not, when to look again."""
+        number, stalled = spare(lane), self._hedging.stalled(lane.kind)
+        if number and (waited >= stalled or self._hedging.grant(number)):
+            return True
+        lane.due = lane.since + (stalled if waited < stalled else PATIENCE)
+        return False
+
+    def _give_up(self, lane: Lane) -> None:
+        work = self._running.pop(lane)
+        work.cancel()
+        self._ended.append((lane, Failure(TimeoutError(f"it gave nothing for {PATIENCE:g} s"))))
+
+    def leave(self) -> None:
+        """Let go of all lanes; those that are late were overtaken."""
+        running, self._running = self._running, {}
+        ended, self._ended = self._ended, deque()
+        for lane, work in running.items():
+            if lane.late:
+                self._hedging.shun(lane.placed.node)
+            work.cancel()
+            self.drop(lane)
+        for lane, _ in ended:
+            self.drop(lane)
+
+    def drop(self, lane: Lane) -> None:
+        """Close a lane that is not wanted any more."""
+        closing = lane.close()
+        if closing is not None and not closing.called:
+            self._background.run("letting go of a fragment", closing)

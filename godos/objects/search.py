@@ -1,0 +1,285 @@
+"""
+Who may be asked for the fragments of a blob: the layout first, then whoever says it has them.
+
+A "no" from a node only moves the search on; that nobody has the bytes is `BytesNotFound`,
+never a missing object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations, islice
+from typing import Any, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from godos.deferreds import within
+from godos.model.blobs import GENERATION, Blob, Placed
+from godos.model.errors import (
+    BytesNotFound,
+    FragmentDamaged,
+    GodosError,
+    NodeFailed,
+    NodeUnreachable,
+    NoSuchFragment,
+    WrongNode,
+)
+from godos.model.locating import Located
+from godos.objects.lanes import Lane
+from godos.objects.layouts import Correction
+from godos.objects.reach import PATIENCE, Reach
+
+GOOD, SHUNNED, DEAD = range(3)  # how gladly a node is asked
+
+T = TypeVar("T")
+
+_AWAY = (NodeUnreachable, NodeFailed, WrongNode, TimeoutError)
+_TRIES = 64  # wrong results of one read after which it is given up
+_GUESSES = 20_000  # sets of fragments that are considered for having caused them
+
+
+class Converted(Exception):
+    """
+    The blob has fragments of another generation now: `blob` is its new row.
+
+    Never leaves `BlobRead`.
+    """
+
+    def __init__(self, blob: Blob) -> None:
+        super().__init__("the blob was converted meanwhile")
+        self.blob = blob
+
+
+@frozen
+class _Refusal:
+    """Why a place did not do, at which byte, and what was asked there."""
+
+    error: Exception
+    position: int
+    store: Any
+
+
+class Search:
+    """The places of one blob's fragments, as one read learns about them."""
+
+    _log = Logger()
+
+    def __init__(self, reach: Reach, blob: Blob) -> None:
+        self.blob = blob
+        self._reach = reach
+        self._failed: dict[Placed, _Refusal] = {}
+        self._again: set[tuple[Placed, int]] = set()  # broke off there, and may be asked once more
+        self._elsewhere: list[Placed] = []  # what was found outside the layout
+        self._written: set[Placed] = set()  # of these, what is being written down
+        self._wrong: list[frozenset[Placed]] = []  # what gave wrong bytes together
+        self._excluded: frozenset[Placed] = frozenset()
+        self._troubles: list[str] = []
+        self._correction = Correction(reach)
+        self._stage = 0
+        self._looked_at = -1  # the byte for which was looked beyond the layout
+
+    # -- who may be asked -----------------------------------------------------------------------
+    def places(self) -> list[tuple[int, Placed]]:
+        """
+        Who may be asked, the best first, each with how gladly.
+
+        The layout's order spreads the load; of a code, data shards come first.
+        """
+        layout = self.blob.layout
+        if len(layout) == 1 and not (self._failed or self._elsewhere or self._excluded):
+            return [(GOOD, layout[0])]
+        fit = [
+            placed
+            for placed in dict.fromkeys((*layout, *self._elsewhere))
+            if placed not in self._failed and placed not in self._excluded
+        ]
+        live = {node.id for node in self._reach.members.live()}
+        shuns = self._reach.hedging.shuns
+        coded = self.blob.policy.coded
+        ranked = [
+            (DEAD if placed.node not in live else SHUNNED if shuns(placed.node) else GOOD, placed)
+            for placed in fit
+        ]
+        ranked.sort(key=lambda one: (one[0], one[1].shard if coded else 0))
+        return ranked
+
+    # -- what answers teach -----------------------------------------------------------------------
+    def gave(self, lane: Lane) -> None:
+        """Its first bytes came: where they were found is written down."""
+        placed = lane.placed
+        if self._elsewhere and placed not in (*self.blob.layout, *self._written):
+            self._written.add(placed)
+            self._correction.found(self.blob, placed)
+
+    def failed(self, lane: Lane, error: Exception, position: int) -> None:
+        """Remember why a place did not do, and let the cluster learn from it."""
+        placed = lane.placed
+        broke_off = isinstance(error, NodeUnreachable) and lane.began
+        if broke_off and (placed, position) not in self._again:
+            # It is gone, or met damage after its answer had begun: asked again it tells which.
+            self._again.add((placed, position))
+            return
+        if not isinstance(error, GodosError | TimeoutError):  # a bug; the others may do without
+            self._log.failure("node {node} failed", Failure(error), node=placed.node)
+        self._failed[placed] = _Refusal(error, position, lane.store)
+        self._trouble(placed, str(error) or type(error).__name__)
+        if isinstance(error, _AWAY) and lane.store is not None:
+            self._reach.members.suspect(placed.node)
+        if placed in self._elsewhere:
+            self._reach.locator.forget(self.blob.incarnation)
+        self._report([placed], error)
+
+    def refuse(self, used: frozenset[Placed], error: GodosError) -> None:
+        """
+        What these places gave together turned out to be wrong.
+
+        The fewest of them that explain all wrong results are not asked again; while more
+        than one explanation is possible, they are tried in turn.
+
+        Raises:
+            BytesNotFound: too much was wrong.
+        """
+        self._wrong.append(used)
+        nodes = " and ".join(sorted(placed.node for placed in used))
+        self._troubles.append(f"{nodes}: {error}")
+        self._log.warn(
+            "the bytes of blob {incarnation} are not right by what {nodes} gave: {why}",
+            incarnation=self.blob.incarnation,
+            nodes=nodes,
+            why=str(error),
+        )
+        self._report(used, error)
+        self._stage, self._looked_at = 0, -1
+        guess = self._suspects() if len(self._wrong) <= _TRIES else None
+        if guess is None:
+            raise self._not_found()
+        self._excluded = guess
+
+    def _suspects(self) -> frozenset[Placed] | None:
+        """The fewest places that have a part in all wrong results, and can be done without."""
+        known = list(dict.fromkeys((*self.blob.layout, *self._elsewhere)))
+        some = None
+        for guess in islice(_subsets(known), _GUESSES):
+            excluded = frozenset(guess)
+            if all(excluded & used for used in self._wrong):
+                left = {
+                    one.shard for one in known if one not in excluded and one not in self._failed
+                }
+                if len(left) >= self.blob.policy.data:
+                    return excluded
+                some = some or excluded
+        return some
+
+    def _report(self, places: Iterable[Placed], error: Exception) -> None:
+        if isinstance(error, FragmentDamaged | NoSuchFragment):
+            for placed in places:
+                reason = f"{type(error).__name__} on node {placed.node}"
+                self._reach.reports.trouble(self.blob, placed, reason)
+
+    def _trouble(self, placed: Placed, why: str) -> None:
+        self._troubles.append(f"{placed.node}: {why}")
+        self._log.warn(
+            "fragment {incarnation}.{index} could not be read from node {node}: {why}",
+            incarnation=self.blob.incarnation,
+            index=placed.index,
+            node=placed.node,
+            why=why,
+        )
+
+    # -- beyond the layout ------------------------------------------------------------------------
+    async def further(self, position: int) -> None:
+        """
+        Those who may be asked do not suffice: look for more of them.
+
+        First at the catalog, where members may have moved and the blob's row may be newer,
+        then by asking all nodes.
+
+        Raises:
+            Converted: the blob has other fragments now.
+            BytesNotFound: there is nobody more; says what each answered.
+        """
+        if position > self._looked_at:
+            self._stage, self._looked_at = 0, position
+        stage, self._stage = self._stage, self._stage + 1
+        if stage == 0:
+            await self._tried("the members", self._reach.members.refresh())
+            await self._newer()
+            self._forgive(position)
+        elif stage == 1:
+            await self._locate()
+        elif stage > 2 or not await self._newer():
+            raise self._not_found()
+
+    def _not_found(self) -> BytesNotFound:
+        whys = "; ".join(dict.fromkeys(self._troubles))
+        return BytesNotFound(f"no node gives the object's bytes now: {whys}")
+
+    async def _tried(self, what: str, work: Deferred[T]) -> T | None:
+        """The result of what only helps; None when it fails."""
+        try:
+            return await within(PATIENCE, work, self._reach.clock)
+        except CancelledError:
+            raise
+        except (GodosError, TimeoutError) as error:
+            self._troubles.append(f"{what} cannot be read: {error}")
+            return None
+
+    async def _newer(self) -> bool:
+        """Read the blob's row anew; tells whether its layout is another."""
+        newer = await self._tried(
+            "the blob's row",
+            Deferred.fromCoroutine(self._reach.rows.again(self.blob.incarnation)),
+        )
+        if newer is None or newer.layout == self.blob.layout:
+            return False
+        if (newer.policy, newer.generation) != (self.blob.policy, self.blob.generation):
+            raise Converted(newer)
+        self.blob = newer
+        return True
+
+    def _forgive(self, position: int) -> None:
+        """
+        Let those be asked again who may do better by now: who has moved, and who failed at
+        another byte.
+        """
+        for placed, refusal in list(self._failed.items()):
+            moved = self._reach.members.fragments(placed.node) is not refusal.store
+            away = isinstance(refusal.error, _AWAY) and moved
+            passed = position > refusal.position and not isinstance(refusal.error, NoSuchFragment)
+            if away or passed:
+                del self._failed[placed]
+
+    async def _locate(self) -> None:
+        """Ask all nodes."""
+        located, places = await self._holders()
+        lacking = {
+            placed
+            for placed, refusal in self._failed.items()
+            if isinstance(refusal.error, NoSuchFragment)
+        }
+        if lacking.intersection(places):  # it was remembered, and is true no more
+            self._reach.locator.forget(self.blob.incarnation)
+            located, places = await self._holders()
+        if located.silent:
+            self._troubles.append("no answer from " + ", ".join(located.silent))
+        self._elsewhere += places
+
+    async def _holders(self) -> tuple[Located, list[Placed]]:
+        """What locate answers, and where the fragments of this generation are by that."""
+        found = await self._reach.locator.locate([self.blob.incarnation])
+        located: Located = found[self.blob.incarnation]
+        return located, [
+            Placed(index, holder.node)
+            for holder in located.holders
+            for index in holder.indexes
+            if index // GENERATION * GENERATION == self.blob.generation
+        ]
+
+
+def _subsets(places: list[Placed]) -> Iterable[tuple[Placed, ...]]:
+    """All sets of places, the smaller ones first."""
+    for number in range(1, len(places) + 1):
+        yield from combinations(places, number)
