@@ -99,7 +99,7 @@ def judge(
     found, surplus = _beside(blob, held, good)
     policy, at_hand = blob.policy, {placed.shard for placed in (*good, *found)}
     unreadable = len(at_hand) < policy.data
-    alone = not set(registered) - set(answered)
+    all_told = set(registered) <= set(answered)
     return Verdict(
         good=tuple(good),
         missing=tuple(missing),
@@ -107,8 +107,8 @@ def judge(
         found=tuple(found),
         surplus=tuple(surplus),
         below_target=_spread(good) < policy.width,
-        lost=unreadable and alone,
-        unreachable=unreadable and not alone,
+        lost=unreadable and all_told,
+        unreachable=unreadable and not all_told,
         since=min((held[placed.node][placed.index] for placed in good), default=0.0),
     )
 
@@ -139,7 +139,9 @@ def _beside(
 def joined(blob: Blob, verdict: Verdict, found: Collection[Placed]) -> tuple[Placed, ...]:
     """The layout with `found`, which were read back, in the place of what is not good."""
     shards = {placed.shard for placed in found}
-    kept = [placed for placed in blob.layout if placed in verdict.good or placed.shard not in shards]
+    kept = [
+        placed for placed in blob.layout if placed in verdict.good or placed.shard not in shards
+    ]
     return tuple(sorted((*kept, *found), key=lambda placed: (placed.index, placed.node)))
 
 
@@ -238,6 +240,8 @@ def _of_census(facts: Facts) -> _Said:
     census = facts.census
     if census is None:
         return [(Health.UNKNOWN, "No census has finished yet.")]
+    if census.epoch != facts.cluster.epoch:
+        return [(Health.UNKNOWN, "The catalog was imported or rebuilt since the last census.")]
     if census.members != members_mark(facts.nodes, facts.silent):
         return [(Health.UNKNOWN, "Nodes came, went or changed since the last census.")]
     return []
