@@ -28,6 +28,7 @@ class NodeHeartbeat(Periodic):
         figures: answers (capacity, free) of the disk in bytes.
         healed: whether `godos disk check` passed since the node failed.
         on_lost: called with a sentence when this process must stop serving the node.
+        verified: since when all on the disk is known to be good, in seconds since the epoch.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class NodeHeartbeat(Periodic):
         on_lost: Callable[[str], Any],
         healed: bool = False,
         every: float = EVERY,
+        verified: Callable[[], float] = float,
     ) -> None:
         super().__init__(f"the heartbeat of node {node.id}", self._beat, every, clock)
         self._catalog = catalog
@@ -46,6 +48,7 @@ class NodeHeartbeat(Periodic):
         self._on_lost = on_lost
         self._healed = healed
         self._failure: str | None = None
+        self._verified = verified
         self.node = node
 
     @deferred
@@ -56,8 +59,7 @@ class NodeHeartbeat(Periodic):
         Fails:
             CannotStart: the node's disk failed, and was not checked since.
         """
-        capacity, free = await self._figures()
-        self.node = await self._catalog.claim_node(evolve(self.node, capacity=capacity, free=free))
+        self.node = await self._catalog.claim_node(await self._as_it_is())
         if self.node.state is NodeState.FAILED:
             if not self._healed:
                 raise CannotStart(
@@ -89,9 +91,14 @@ class NodeHeartbeat(Periodic):
         if self._failure is not None:
             node = evolve(self.node, state=NodeState.FAILED, reason=self._failure)
         else:
-            capacity, free = await self._figures()
-            node = evolve(self.node, capacity=capacity, free=free)
+            node = await self._as_it_is()
         await self._write(node)
+
+    async def _as_it_is(self) -> Node:
+        """The node's row with what its disk tells now."""
+        capacity, free = await self._figures()
+        since = self._verified()
+        return evolve(self.node, capacity=capacity, free=free, verified_since=since)
 
     async def _write(self, node: Node) -> None:
         written = await self._catalog.update_node(evolve(node, beat=node.beat + 1))

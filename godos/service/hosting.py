@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,11 +15,13 @@ from twisted.logger import Logger
 from godos.cluster.heartbeat import NodeHeartbeat
 from godos.deferreds import Background, InThread, deferred
 from godos.model.catalog import ICatalog
-from godos.model.errors import CannotStart
+from godos.model.errors import CannotStart, GodosError, NodeFailed, Unavailable
 from godos.model.members import Cluster, Node
-from godos.model.names import new_id
+from godos.model.names import FragmentName, new_id
 from godos.service.lifecycle import Step
+from godos.service.upkeep_settings import ScrubSettings
 from godos.storage.opening import Machinery, Wanted, open_store
+from godos.storage.scrub import Scrubber
 
 DISK_THREADS = 16
 
@@ -54,6 +57,7 @@ class _Hosted:
     folder: Path
     node: StorageNode = field(init=False)
     heartbeat: NodeHeartbeat | None = field(default=None)
+    scrubber: Scrubber | None = field(default=None)
     failure: str | None = field(default=None)  # of the disk, before there was a heartbeat
 
 
@@ -66,17 +70,24 @@ class Hosting:
 
     Args:
         open_node: opens a storage folder, as `storage` does.
+        scrub: how fast each node is read again; None: it is not.
     """
 
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, folders: Sequence[Path], zone: str, open_node: OpenNode
+        self,
+        reactor: Any,
+        folders: Sequence[Path],
+        zone: str,
+        open_node: OpenNode,
+        scrub: ScrubSettings | None = None,
     ) -> None:
         self._reactor = reactor
         self._folders = folders
         self._zone = zone
         self._open_node = open_node
+        self._scrub = scrub
         self._hosted: list[_Hosted] = []
         self._background = Background()
         self._boot_id = new_id()
@@ -149,6 +160,7 @@ class Hosting:
         def on_lost(why: str) -> None:
             self._log.critical("{why}", why=why)
             self.stores.pop(node.node_id, None)
+            self._stop_reading(hosted)
 
         @deferred
         async def figures() -> tuple[int, int]:
@@ -156,7 +168,11 @@ class Hosting:
             return room.capacity, room.free
 
         healed = await node.checked() and hosted.failure is None
-        heartbeat = NodeHeartbeat(catalog, self._reactor, row, figures, on_lost, healed)
+        scrubber = await self._scrubber(node, catalog)
+        verified = partial(_verified_since, node) if scrubber else float
+        heartbeat = NodeHeartbeat(
+            catalog, self._reactor, row, figures, on_lost, healed, verified=verified
+        )
         await heartbeat.claim()
         hosted.heartbeat = heartbeat
         heartbeat.startService()
@@ -164,11 +180,41 @@ class Hosting:
             self._failed(hosted, hosted.failure)
         else:  # before anything is served: the next failure asks for another check
             await node.forget_check()
+            if scrubber is not None:
+                hosted.scrubber = scrubber
+                scrubber.startService()
         self.stores[node.node_id] = node
+
+    async def _scrubber(self, node: Any, catalog: ICatalog) -> Scrubber | None:
+        """What reads that node again, not started, and knowing how far it was."""
+        scrub = self._scrub
+        if scrub is None:
+            return None
+
+        def report(name: FragmentName, error: GodosError) -> Deferred[None]:
+            why = f"re-reading node {node.node_id}: {error}"
+            return catalog.want_repair(name.incarnation, why)
+
+        scrubber = Scrubber(node, self._reactor, scrub.within, scrub.rate, report)
+        with suppress(NodeFailed, Unavailable):  # what follows meets the same disk, and says so
+            await scrubber.resume()
+        return scrubber
+
+    def _stop_reading(self, hosted: _Hosted) -> None:
+        if hosted.scrubber is not None:
+            scrubber, hosted.scrubber = hosted.scrubber, None
+            self._background.run("ending to re-read a node", scrubber.stopService())
+
+    @property
+    def scrubbers(self) -> Mapping[str, Scrubber]:
+        """Those that run, by node."""
+        running = ((hosted.node.node_id, hosted.scrubber) for hosted in self._hosted)
+        return {node: scrubber for node, scrubber in running if scrubber is not None}
 
     @deferred
     async def _fall_silent(self) -> None:
         for hosted in self._hosted:
+            self._stop_reading(hosted)
             if hosted.heartbeat is not None:
                 await hosted.heartbeat.stopService()
         await self._background.idle()
@@ -176,8 +222,14 @@ class Hosting:
     def _failed(self, hosted: _Hosted, reason: str) -> None:
         """Its disk failed: the catalog must know before anybody trusts it again."""
         hosted.failure = reason
+        self._stop_reading(hosted)
         if hosted.heartbeat is not None:
             self._background.run("telling that a node failed", hosted.heartbeat.failed(reason))
+
+
+def _verified_since(node: Any) -> float:
+    since: float = node.verified.now.all_since
+    return since
 
 
 def disk_opener(reactor: Any, in_thread: InThread, beside: Sequence[str] = ()) -> OpenNode:

@@ -21,7 +21,7 @@ from godos.storage.past_cache import PastCacheFiles
 from godos.storage.proof import failure_of, let_back
 
 _FOLDERS = ("volumes", "objects", "staging")
-_SINGLE = ("node.json", "failed.json", "index.sqlite", "index.sqlite-wal")
+_SINGLE = ("node.json", "failed.json", "scrub.json", "index.sqlite", "index.sqlite-wal")
 
 
 @frozen
@@ -149,7 +149,7 @@ class DirectoryCheck:
             what = "an upload or volume that was not finished; the next start deletes it"
             self.findings.add(Sort.LEFTOVER, f"staging/{name}", 0, what)
         present = self.files.names(self.directory)
-        for name in ("node.json.new", "checked.json.new"):
+        for name in ("node.json.new", "checked.json.new", "scrub.json.new"):
             if name in present:
                 self.findings.add(Sort.LEFTOVER, name, 0, "a write that was not finished")
 

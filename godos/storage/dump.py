@@ -35,8 +35,8 @@ from godos.storage.records import (
 from godos.storage.scan import Gap, Pages, scan
 from godos.storage.trailers import trailer_of
 
-_SMALL_FILE = 64 << 10  # bytes of a JSON file of ours, at most
-_KNOWN = ("node", "reason")  # a field of node.json and checked.json, of failed.json
+_SMALL_FILE = 1 << 20  # bytes of a JSON file of ours, at most
+_KNOWN = ("node", "reason")  # a field of node.json, checked.json and scrub.json, of failed.json
 
 Line = dict[str, Any]
 

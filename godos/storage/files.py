@@ -22,6 +22,10 @@ READ = os.O_RDONLY | os.O_CLOEXEC
 WRITE = os.O_RDWR | os.O_CLOEXEC
 CREATE = WRITE | os.O_CREAT | os.O_EXCL
 
+# Linux keeps what lies on a large folio of the page cache partly inside and partly outside of
+# the bytes that it is asked to drop; folios are aligned, and no larger than this.
+_FOLIO = 4 << 20
+
 _IOV_MAX = 1024  # buffers of one pwritev.  Source: Linux, UIO_MAXIOV
 
 
@@ -62,8 +66,13 @@ class IFiles(Interface):
     def size(fd: int) -> int:
         """Length of the file in bytes."""
 
-    def forget(fd: int) -> None:
-        """Drop the page cache's clean pages of the file, so that reads ask the disk."""
+    def forget(fd: int, offset: int = 0, length: int = 0) -> None:
+        """
+        Drop the page cache's clean pages of these bytes, so that reads ask the disk.
+
+        Args:
+            length: 0 means to the end.  More than was asked for may be dropped.
+        """
 
     def expect_sequential(fd: int) -> None:
         """Tell the kernel to read ahead further."""
@@ -142,8 +151,10 @@ class LocalFiles:
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 
-    def forget(self, fd: int) -> None:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    def forget(self, fd: int, offset: int = 0, length: int = 0) -> None:
+        first = offset // _FOLIO * _FOLIO
+        size = length and -(-(offset + length) // _FOLIO) * _FOLIO - first
+        os.posix_fadvise(fd, first, size, os.POSIX_FADV_DONTNEED)
 
     def expect_sequential(self, fd: int) -> None:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)

@@ -42,6 +42,10 @@ class Layout:
         return f"{self.root}/checked.json"
 
     @property
+    def scrub(self) -> str:
+        return f"{self.root}/scrub.json"
+
+    @property
     def index(self) -> str:
         return f"{self.root}/index.sqlite"
 

@@ -50,7 +50,7 @@ class SmallFragments:
             volume, fd = taken
             try:
                 if past_cache:
-                    self._files.forget(fd)
+                    self._files.forget(fd, place.offset, place.head + place.length)
                 return self._read(volume, fd, name, place, start, stop)
             except OSError as error:
                 raise self._damaged(name, f"cannot be read: {error}") from error

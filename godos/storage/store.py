@@ -14,6 +14,7 @@ from godos.model.blobs import FragmentHeader, Held
 from godos.model.errors import BadDigest, EntityTooLarge, NodeFull, Unavailable
 from godos.model.fragments import CHUNK, SMALL, IFragmentStore, Pieces
 from godos.model.names import FragmentName
+from godos.storage import scrub_file
 from godos.storage.compaction import Compactor
 from godos.storage.counters import Counters
 from godos.storage.files import IFiles, Room
@@ -27,9 +28,10 @@ from godos.storage.proof import forget_proof, is_proved
 from godos.storage.reader import BlockFile, or_release
 from godos.storage.requests import Put, Remove
 from godos.storage.upload import DiskUpload, UploadTools
-from godos.storage.verified import VerifiedSince
+from godos.storage.verified import Verified, VerifiedSince
 
 T = TypeVar("T")
+Pace = Callable[[int], Deferred[None]]
 
 _STEP = 16 * CHUNK  # bytes that `verify` reads in one go
 
@@ -142,21 +144,55 @@ class DiskFragmentStore:
         return or_release(opening, lambda reader: reader.close())
 
     @deferred
-    async def verify(self, name: FragmentName) -> FragmentHeader:
-        """Re-read a fragment from the disk; see IFragmentStore."""
+    async def verify(self, name: FragmentName, pace: Pace | None = None) -> FragmentHeader:
+        """
+        Re-read a fragment from the disk; see IFragmentStore.
+
+        Args:
+            pace: waited for with a number of bytes before so many are read; else it is
+                read as fast as the disk gives it.
+        """
+        if pace is not None:
+            await pace(0)
         found = await or_release(
             self._ask(self._parts.holdings.begin_verify, name),
             lambda found: found.close() if isinstance(found, BlockFile) else None,
         )
         if isinstance(found, FragmentHeader):
+            if pace is not None:
+                await pace(found.length)
             return found
         try:
-            for start in range(0, found.header.length, _STEP):
-                stop = min(start + _STEP, found.header.length)
+            step = _STEP if pace is None else CHUNK
+            for start in range(0, found.header.length, step):
+                stop = min(start + step, found.header.length)
+                if pace is not None:
+                    await pace(stop - start)
                 await self._ask(found.check, start, stop)
             return found.header
         finally:
             await self._parts.in_thread(found.close)
+
+    def recall(self) -> Deferred[Verified | None]:
+        """How far re-reading was, as `remember` kept it; None: that is not known."""
+        parts = self._parts
+        return self._ask(scrub_file.recall, parts.files, parts.layout, self.node_id)
+
+    def remember(self, verified: Verified) -> Deferred[None]:
+        """
+        Keep how far re-reading is.
+
+        Fails: NodeFull, NodeFailed, Unavailable.
+        """
+        return self._ask(self._remember, verified)
+
+    def _remember(self, verified: Verified) -> None:
+        parts = self._parts
+        parts.health.check()
+        try:
+            scrub_file.remember(parts.files, parts.layout, self.node_id, verified)
+        except OSError as error:
+            raise parts.health.wrote("writing scrub.json", error) from error
 
     def holds(self, incarnations: Sequence[str]) -> Deferred[Mapping[str, tuple[int, ...]]]:
         """Which fragments of these blobs are here; see IFragmentStore."""

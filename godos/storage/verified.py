@@ -13,7 +13,8 @@ class Verified:
     How far re-reading a node is.  Times in seconds since the epoch.
 
     All fragments up to `cursor` were read since `began`, or written later; all others were,
-    since `before`.  `damaged` are those that did not verify, and were not seen good again.
+    since `before`; 0.0 is not known.  `damaged` are those that did not verify, and were not
+    seen good again.
     """
 
     began: float = 0.0
@@ -31,6 +32,16 @@ class Verified:
     def all_since(self) -> float:
         """Since when all of them were read."""
         return self.before
+
+    @property
+    def share(self) -> float:
+        """How much of this pass is done, 0 to 1: names are random, so they tell."""
+        return 0.0 if self.cursor is None else place(self.cursor)
+
+
+def place(name: FragmentName) -> float:
+    """Where a name is among all there can be, 0 to 1."""
+    return int(name.incarnation, 16) / (1 << 128)
 
 
 @define

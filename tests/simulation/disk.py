@@ -277,7 +277,7 @@ class SimulatedDisk:
     def size(self, fd: int) -> int:
         return len(self._contents[self._open[fd].inode])
 
-    def forget(self, fd: int) -> None:
+    def forget(self, fd: int, offset: int = 0, length: int = 0) -> None:
         """There is no cache."""
 
     def expect_sequential(self, fd: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -14,9 +15,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from godos.catalog.catalog import Catalog
 from godos.cluster.heartbeat import EVERY
-from godos.model.errors import CannotStart, NodeFailed
+from godos.model.blobs import Blob, Held, Placed
+from godos.model.errors import CannotStart, FragmentDamaged, NodeFailed
 from godos.model.members import Cluster, NodeState
+from godos.model.names import FragmentName
+from godos.model.policy import Policy
+from godos.model.versions import NewVersion
 from godos.service.hosting import Hosting
+from godos.service.upkeep_settings import ScrubSettings
+from godos.storage.verified import Verified, VerifiedSince
 from tests.memory_items import MemoryItems
 
 
@@ -54,6 +61,38 @@ class Folder:
         return succeed(None)
 
 
+class ReadFolder(Folder):
+    """One with a few fragments, of which some are damaged, that can be read back."""
+
+    def __init__(self, node_id: str, *damaged: FragmentName) -> None:
+        super().__init__(node_id)
+        self.verified = VerifiedSince()
+        self.damaged = damaged
+        self.names = sorted([FragmentName("3" * 32, 1), FragmentName("7" * 32, 0), *damaged])
+        self.read: list[FragmentName] = []
+        self.remembered: Verified | None = None
+
+    def inventory(self, after: FragmentName | None, limit: int) -> Deferred[Any]:
+        assert not self.closed
+        names = [name for name in self.names if after is None or name > after]
+        return succeed([Held(name, 0.0) for name in names[:limit]])
+
+    def verify(self, name: FragmentName, pace: Any = None) -> Deferred[Any]:
+        assert not self.closed
+        self.read.append(name)
+        if name in self.damaged:
+            return fail(FragmentDamaged(f"{name} is not what it was"))
+        return succeed(SimpleNamespace(length=5))
+
+    def recall(self) -> Deferred[Verified | None]:
+        return succeed(self.remembered)
+
+    def remember(self, verified: Verified) -> Deferred[None]:
+        assert not self.closed
+        self.remembered = verified
+        return succeed(None)
+
+
 class HostingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -63,10 +102,10 @@ class HostingTests(SynchronousTestCase):
         self.cluster: Cluster = self.successResultOf(self.catalog.initialise("auto"))
         self.folders: dict[Path, Folder] = {}
 
-    def hosting(self, *folders: Folder) -> Hosting:
+    def hosting(self, *folders: Folder, scrub: ScrubSettings | None = None) -> Hosting:
         """Over these folders."""
         self.folders = {Path(f"/{number}"): folder for number, folder in enumerate(folders)}
-        return Hosting(self.clock, list(self.folders), "z", self.open)
+        return Hosting(self.clock, list(self.folders), "z", self.open, scrub)
 
     def open(self, path: Path, on_failed: Callable[[str], object]) -> Deferred[Any]:
         """As storage does."""
@@ -208,4 +247,75 @@ class HostingTests(SynchronousTestCase):
         self.assertEqual(hosting.stores, {})
         self.assertEqual(list(rival.stores), ["a" * 32])
         self.successResultOf(stop_first())
+        self.successResultOf(self.stop_claiming())
+
+    # -- reading back ---------------------------------------------------------------------
+    def reading(self, *folders: Folder) -> Hosting:
+        """Nodes that are served, and read back."""
+        hosting = self.hosting(*folders, scrub=ScrubSettings(1000.0, 0.0))
+        self.successResultOf(hosting.opening.start())
+        self.successResultOf(self.claim(hosting))
+        return hosting
+
+    def test_read_back(self) -> None:
+        """Each node is read back, and its row tells since when all of it is known to be good."""
+        self.clock.advance(5000)
+        one, two = ReadFolder("a" * 32), ReadFolder("b" * 32)
+        hosting = self.reading(one, two)
+        self.assertEqual((one.read, two.read), (one.names, two.names))
+        self.assertEqual(list(hosting.scrubbers), ["a" * 32, "b" * 32])
+        self.clock.advance(EVERY)
+        nodes = self.successResultOf(self.catalog.nodes())
+        self.assertEqual([node.verified_since for node in nodes], [5000.0, 5000.0])
+        self.successResultOf(self.stop_claiming())
+        self.assertEqual(hosting.scrubbers, {})
+        self.successResultOf(hosting.opening.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        assert one.remembered is not None
+        again = ReadFolder("a" * 32)
+        again.remembered = one.remembered
+        self.clock.advance(1)
+        self.reading(again)
+        row = self.successResultOf(self.catalog.node("a" * 32))
+        assert row is not None
+        self.assertEqual(row.verified_since, 5000.0, "from the first moment on")
+        self.successResultOf(self.stop_claiming())
+
+    def test_damage_that_is_found(self) -> None:
+        """A blob with a damaged fragment waits for repair, and the reason names the node."""
+        size, digest = 5, sha256(b"12345").hexdigest()
+        bucket = self.successResultOf(self.catalog.create_bucket("photos", "me"))
+        blob = Blob("5" * 32, size, digest, Policy.parse("copies=1"), (Placed(0, "a" * 32),))
+        new = NewVersion("6" * 32, "e", size, 1.0, blob)
+        self.successResultOf(self.catalog.commit(bucket, "k", new))
+        self.assertEqual(list(self.successResultOf(self.catalog.repairs())), [])
+        self.reading(ReadFolder("a" * 32, FragmentName("5" * 32, 0)))
+        (work,) = self.successResultOf(self.catalog.repairs())
+        self.assertEqual(work.incarnation, "5" * 32)
+        self.assertIn(f"re-reading node {'a' * 32}: {'5' * 32}.0 is not", work.reason)
+        self.successResultOf(self.stop_claiming())
+
+    def test_failed_disk_is_not_read(self) -> None:
+        """A node that left service is not read back any more; the others are."""
+        one, two = ReadFolder("a" * 32), ReadFolder("b" * 32)
+        hosting = self.reading(one, two)
+        assert one.on_failed is not None
+        one.on_failed("a flush failed")
+        self.assertEqual(list(hosting.scrubbers), ["b" * 32])
+        one.closed = 1  # nothing may be asked of it
+        self.clock.advance(2000)
+        self.assertEqual(one.read, one.names)
+        self.successResultOf(self.stop_claiming())
+
+    def test_lost_node_is_not_read(self) -> None:
+        """A node that another process claims is neither served nor read here."""
+        one = ReadFolder("a" * 32)
+        hosting = self.reading(one)
+        other = self.hosting(Folder("a" * 32, self.cluster.id))
+        self.successResultOf(other.opening.start())
+        stop = self.stop_claiming
+        self.successResultOf(self.claim(other))
+        self.clock.advance(EVERY)
+        self.assertEqual((hosting.stores, hosting.scrubbers), ({}, {}))
+        self.successResultOf(stop())
         self.successResultOf(self.stop_claiming())
