@@ -44,6 +44,7 @@ from godos.objects.put import Putter
 from godos.objects.quotas import QUOTA, Amount, Quotas
 from godos.objects.reading import Blobs
 from godos.objects.redundancy import Redundancy
+from godos.objects.sharing import Sharing
 from godos.objects.sources import Sources
 from godos.objects.storing import Storer
 
@@ -91,13 +92,15 @@ class Objects:
         All use cases over their surroundings.
 
         Args:
-            digest_thread: where large pieces are hashed, encrypted and coded.
+            digest_thread: where large pieces are hashed, compressed, encrypted and coded.
             now: seconds since the epoch.
             redundancy: which policy an upload gets; None: its bucket's, or the placer's.
         """
         redundancy = redundancy or Redundancy({}, placer.policy)
         quotas = Quotas(catalog, now)
-        storer = Storer(placer, digest_thread, sources.background, catalog.want_repair)
+        background = sources.background
+        sharing = Sharing(catalog, sources.members, sources.clock, background)
+        storer = Storer(placer, digest_thread, background, catalog.want_repair, sharing)
         putter = Putter(catalog, storer, keys, redundancy, now)
         getter = Getter(catalog, Blobs(sources, digest_thread), keys)
         reader = SourceReader(getter)

@@ -1,5 +1,6 @@
 """
-The way of bytes to the nodes: placement, digests, encryption, sharding, fan-out, seal, quorum.
+The way of bytes to the nodes: placement, digests, compression, encryption, sharding, fan-out,
+seal, quorum, equal content.
 
 Whoever stores them says what the commit point is; nothing is visible before that, and
 whatever fails before it is removed again.
@@ -15,10 +16,12 @@ from godos.model.bodies import IBody
 from godos.model.encryption import DataKey
 from godos.model.objects import PutRequest
 from godos.objects.chain import Stage
+from godos.objects.compressing import CODECS, Compressing
 from godos.objects.placing import Placer, Plan
 from godos.objects.provenance import Origin
 from godos.objects.redundancy import Way
 from godos.objects.sealing import Sealing
+from godos.objects.sharing import Sharing
 from godos.objects.spreading import Spreading
 from godos.objects.stored import Commit
 from godos.objects.upload import Upload, WantRepair
@@ -35,6 +38,7 @@ class Storer:
         background: looks after what outlives a request.
         want_repair: is told of blobs that are not stored as they should be for good:
             incarnation and reason.
+        sharing: finds content that is stored already.
     """
 
     def __init__(
@@ -43,11 +47,13 @@ class Storer:
         in_thread: InThread,
         background: Background,
         want_repair: WantRepair,
+        sharing: Sharing,
     ) -> None:
         self._placer = placer
         self._in_thread = in_thread
         self._background = background
         self._want_repair = want_repair
+        self._sharing = sharing
 
     async def store(
         self,
@@ -81,20 +87,23 @@ class Storer:
             Spreading(self._placer, plan, self._background, self._in_thread),
             self._background,
             self._in_thread,
-            self._stages(plan, data_key),
+            self._stages(plan, data_key, way),
             request,
             origin,
             data_key,
             commit,
             self._want_repair,
+            self._sharing,
         )
         if body.length is not None and body.length <= upload.small_size:
             return await upload.small(await body.collect(upload.small_size))
         return await upload.stream(body)
 
-    def _stages(self, plan: Plan, data_key: DataKey | None) -> Sequence[Stage]:
+    def _stages(self, plan: Plan, data_key: DataKey | None, way: Way) -> Sequence[Stage]:
         """What happens to the body's bytes, in order, before nodes keep them."""
         stages: list[Stage] = []
+        if way.compression in CODECS:
+            stages.append(Compressing(self._in_thread, hashed=data_key is None))
         if data_key is not None:
             stages.append(Sealing(data_key.secret, plan.incarnation, self._in_thread))
         return stages

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -13,13 +14,14 @@ from godos.deferreds import Background, InThread, deferred
 from godos.model.blobs import Blob, Placed
 from godos.model.bodies import IBody
 from godos.model.encryption import Cipher, DataKey
-from godos.model.errors import GodosError
+from godos.model.errors import Conflict, GodosError
 from godos.model.fragments import SMALL, Pieces
 from godos.model.objects import PutRequest
 from godos.objects.announced import Announced
 from godos.objects.chain import Chain, Stage
 from godos.objects.provenance import Origin, sealed_origin
 from godos.objects.redundancy import instead
+from godos.objects.sharing import Sharing
 from godos.objects.spreading import Contents, Spreading, Targets
 from godos.objects.stored import REFUSALS, Commit, Stored
 from godos.transfer.batches import Batches, receive
@@ -44,6 +46,7 @@ class Upload(Generic[T]):
     Args:
         stages: what happens to the bytes before nodes keep them.
         want_repair: is told of a blob that is not stored as it should be for good.
+        sharing: finds what holds the same bytes already.
     """
 
     _log = Logger()
@@ -59,6 +62,7 @@ class Upload(Generic[T]):
         data_key: DataKey | None,
         commit: Commit[T],
         want_repair: WantRepair,
+        sharing: Sharing,
     ) -> None:
         self._spreading = spreading
         self._background = background
@@ -66,6 +70,7 @@ class Upload(Generic[T]):
         self._data_key = data_key
         self._commit = commit
         self._want_repair = want_repair
+        self._sharing = sharing
         # what the ETag is made of, and the blob's own where the blob is the body
         needed = frozenset(("md5",) if stages else ("md5", "sha256"))
         self._announced = Announced(request, needed)
@@ -171,6 +176,22 @@ class Upload(Generic[T]):
             self._etag,
             self._checksums,
         )
+        twin = None if stored.blob is None else await self._sharing.twin(stored.blob)
+        if twin is None:
+            return await self._end_alone(stored, targets)
+        try:
+            done = await self._commit(evolve(stored, blob=twin))
+        except Conflict as conflict:  # it is being removed, or others were faster
+            self._log.info("equal content is not shared: {error}", error=conflict)
+            return await self._end_alone(stored, targets)
+        except Exception:
+            self._spreading.remove(targets)  # whatever happened, nothing refers to these
+            raise
+        self._spreading.remove(targets)
+        return done
+
+    async def _end_alone(self, stored: Stored, targets: Targets) -> T:
+        """Let the commit refer to the bytes that came."""
         try:
             done = await self._commit(stored)
         except REFUSALS:
