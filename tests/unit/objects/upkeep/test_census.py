@@ -113,7 +113,7 @@ def test_a_whole_store(store: Counted) -> None:
     """Where all fragments are on their disks, the census says so, and the store is healthy."""
     sizes = [1, 100, 5000, 0, 70_000]
     for number, size in enumerate(sizes * 8):
-        store.put(f"key {number}", b"x" * size) if size else None
+        store.put(f"key {number}", bytes([number]) * size) if size else None
     assert store.health() is Health.UNKNOWN
     census = store.census()
     assert (census.blobs, census.bytes) == (32, 8 * sum(sizes))
