@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from operator import itemgetter
 
 from godos.model.members import Node, NodeState
 from godos.model.policy import Policy
@@ -18,6 +19,7 @@ from godos.model.policy import Policy
 AUTO = "auto"  # the policy that follows the number of nodes
 FULLEST = 0.95  # share of a disk beyond which it takes no new fragments
 _SCALE = float(1 << 64)
+_FIRST_TWO = itemgetter(0, 1)
 
 
 def score(incarnation: str, node: str, weight: float) -> float:
@@ -34,7 +36,9 @@ def score(incarnation: str, node: str, weight: float) -> float:
 
 def rank(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
     """All `nodes`, most wanted first, by score alone."""
-    return sorted(nodes, key=lambda n: (-score(incarnation, n.id, max(n.capacity, 1)), n.id))
+    scored = [(-score(incarnation, n.id, max(n.capacity, 1)), n.id, n) for n in nodes]
+    scored.sort(key=_FIRST_TWO)
+    return [node for _, _, node in scored]
 
 
 def takes_new(node: Node) -> bool:
@@ -50,6 +54,9 @@ def is_full(node: Node) -> bool:
 def candidates(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
     """
     The nodes that may take fragments of a blob, best first: distinct zones before rank.
+
+    Each zone gives its best node before any gives its second, so the loss of a zone takes
+    as few fragments of a blob as can be.
 
     Take as many as the policy asks for, and go on down the list when one refuses.
     """

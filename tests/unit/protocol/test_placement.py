@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+
+import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from godos.model.members import Node, NodeState
-from godos.protocol.placement import candidates, failure_domains, rank
+from godos.model.policy import Policy
+from godos.protocol.placement import candidates, failure_domains, policy_of, rank
 
 
 def node(number: int, zone: str = "z", capacity: int = 1000, free: int = 1000) -> Node:
@@ -65,3 +71,98 @@ def test_draining_nodes_do_not_count_for_auto() -> None:
     """The policy `auto` makes as many copies as nodes that will stay."""
     nodes = [node(1), evolve(node(2), state=NodeState.DRAINING), node(3)]
     assert failure_domains(nodes) == 2
+
+
+def test_the_policy_auto_follows_the_nodes() -> None:
+    """Whatever else is asked for is what it says, however many nodes there are."""
+    assert policy_of("auto", [node(1), node(2)]) == Policy.copies(2)
+    assert policy_of("ec=4+2", []) == Policy(4, 2)
+    with pytest.raises(ValueError, match="is no policy"):
+        policy_of("many", [])
+
+
+# -- many blobs over many nodes -------------------------------------------------------------
+WIDTH = 6
+
+
+def blobs(count: int, seed: int) -> list[str]:
+    random = Random(seed)
+    return [f"{random.getrandbits(128):032x}" for _ in range(count)]
+
+
+def placed(incarnations_: Sequence[str], nodes: Sequence[Node]) -> dict[str, set[str]]:
+    """Where the fragments of blobs are: incarnation -> nodes."""
+    return {
+        incarnation: {n.id for n in candidates(incarnation, nodes)[:WIDTH]}
+        for incarnation in incarnations_
+    }
+
+
+def test_a_hundred_nodes_get_equal_shares() -> None:
+    """Every node has within 5 % of a hundredth of all fragments."""
+    nodes = [node(i) for i in range(100)]
+    held = Counter(id_ for ids in placed(blobs(70_000, 1), nodes).values() for id_ in ids)
+    ideal = 70_000 * WIDTH / 100
+    assert max(abs(held[n.id] - ideal) for n in nodes) < 0.05 * ideal
+
+
+def test_twenty_zones_get_equal_shares() -> None:
+    """Every zone of five nodes has within 5 % of a twentieth of all fragments."""
+    nodes = [node(i, zone=f"z{i % 20}") for i in range(100)]
+    zone_of = {n.id: n.zone for n in nodes}
+    everywhere = placed(blobs(12_000, 2), nodes).values()
+    held = Counter(zone_of[id_] for ids in everywhere for id_ in ids)
+    ideal = 12_000 * WIDTH / 20
+    assert max(abs(count - ideal) for count in held.values()) < 0.05 * ideal
+    assert all(len({zone_of[id_] for id_ in ids}) == WIDTH for ids in everywhere)
+
+
+def test_a_hundred_disks_of_three_sizes_fill_alike() -> None:
+    """Disks of one size together have within 5 % of their share of the capacity."""
+    sizes = (1000, 2000, 4000)
+    nodes = [node(i, capacity=sizes[i % 3], free=sizes[i % 3]) for i in range(99)]
+    held = Counter(id_ for ids in placed(blobs(10_000, 3), nodes).values() for id_ in ids)
+    for size in sizes:
+        found = sum(held[n.id] for n in nodes if n.capacity == size)
+        ideal = 10_000 * WIDTH * size / sum(sizes)
+        assert abs(found - ideal) < 0.05 * ideal
+
+
+@given(st.integers(0, 2**32), st.integers(2, 40), st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_what_a_new_node_gets_is_all_that_moves(seed: int, count: int, zones: int) -> None:
+    """A blob changes only by one fragment going to the newcomer, in whichever zone it is."""
+    nodes = [node(i, zone=f"z{i % zones}") for i in range(count)]
+    newcomer = node(1000, zone=f"z{seed % (zones + 1)}")
+    some = blobs(40, seed)
+    before, after = placed(some, nodes), placed(some, [*nodes, newcomer])
+    for incarnation in some:
+        came = after[incarnation] - before[incarnation]
+        gone = before[incarnation] - after[incarnation]
+        assert came <= {newcomer.id}
+        assert len(gone) <= len(came)
+
+
+def test_how_much_moves() -> None:
+    """The eleventh of equal nodes takes an eleventh of all fragments, and nobody else any."""
+    nodes = [node(i, zone=f"z{i}") for i in range(11)]
+    some = blobs(10_000, 11)
+    before, after = placed(some, nodes[:10]), placed(some, nodes)
+    moved = sum(len(after[one] - before[one]) for one in some)
+    ideal = 10_000 * WIDTH / 11
+    assert abs(moved - ideal) < 0.05 * ideal
+
+
+@given(incarnations, st.integers(1, 8), st.lists(st.integers(1, 9), min_size=1, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_no_zone_has_more_than_it_must(incarnation: str, width: int, zones: list[int]) -> None:
+    """Of any two zones, one with spare nodes has at most one fragment less than the other."""
+    nodes = [
+        node(100 * zone + number, zone=f"z{zone}")
+        for zone, count in enumerate(zones)
+        for number in range(count)
+    ]
+    chosen = Counter(n.zone for n in candidates(incarnation, nodes)[:width])
+    for zone, count in enumerate(zones):
+        if chosen[f"z{zone}"] < count:
+            assert max(chosen.values(), default=0) <= chosen[f"z{zone}"] + 1
