@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Interface, implementer
 
+from godos.cluster.joint import Joint
 from godos.cluster.periodic import Periodic
 from godos.deferreds import deferred
 from godos.model.catalog import ICatalog
@@ -27,6 +28,9 @@ class IMembers(Interface):
 
     def live() -> Sequence[Node]:
         """Those that beat, and answered when last asked."""
+
+    def alive(node_id: str) -> bool:
+        """Whether it is among the live ones."""
 
     def apis() -> Sequence[ApiServer]:
         """The API servers that beat."""
@@ -68,6 +72,7 @@ class Members(Periodic):
         relocate: Callable[[Node], Node] = lambda node: node,
     ) -> None:
         super().__init__("reading the members", self.refresh, REFRESH, clock)
+        self._looks = Joint(self._look)
         self._catalog = catalog
         self._monotonic = monotonic
         self._local = local
@@ -79,9 +84,16 @@ class Members(Periodic):
         self._api_pulses = Pulses(patience)
         self._remote: dict[str, tuple[str, Any]] = {}
 
+    def refresh(self) -> Deferred[None]:
+        """
+        Read the rows now.  Fails as the catalog does, and keeps what was known.
+
+        Many readers that miss a node at the same time cost the catalog little.
+        """
+        return self._looks()
+
     @deferred
-    async def refresh(self) -> None:
-        """Read the rows now.  Fails as the catalog does, and keeps what was known."""
+    async def _look(self) -> None:
         rows: Sequence[Node] = await self._catalog.nodes()
         self._apis = await self._catalog.apis()
         now = self._monotonic()
@@ -95,6 +107,9 @@ class Members(Periodic):
     def live(self) -> Sequence[Node]:
         now = self._monotonic()
         return [node for node in self.registered() if self._node_pulses.alive(node.id, now)]
+
+    def alive(self, node_id: str) -> bool:
+        return self._node_pulses.alive(node_id, self._monotonic())
 
     def apis(self) -> Sequence[ApiServer]:
         now = self._monotonic()

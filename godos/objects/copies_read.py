@@ -72,14 +72,14 @@ class CopiesRead:
 
     def _staffed(self) -> bool:
         """Ask one more, unless one is asked that is not late; tells whether any is."""
-        lanes = self._race.lanes
-        if all(lane.late for lane in lanes):
+        race = self._race
+        if race.over or all(lane.late for lane in race.lanes):
             placed = self._free()
             if placed is not None:
-                if not lanes:
+                if race.over:
                     self._reach.hedging.asked()
                 self._ask(placed)
-        return not self._race.over
+        return not race.over
 
     def _ask(self, placed: Placed) -> None:
         lane = Lane(self._reach, self._search.blob, placed, self.position, self._stop)
@@ -87,6 +87,10 @@ class CopiesRead:
 
     def _free(self) -> Placed | None:
         """The best place that is not being asked."""
+        if self._race.over:
+            first = self._search.first()
+            if first is not None:
+                return first
         asked = [lane.placed for lane in self._race.lanes]
         for _, placed in self._search.places():
             if placed not in asked:

@@ -77,7 +77,7 @@ class Search:
         self._wrong: list[frozenset[Placed]] = []  # what gave wrong bytes together
         self._excluded: frozenset[Placed] = frozenset()
         self._troubles: list[str] = []
-        self._correction = Correction(reach)
+        self._correction: Correction | None = None
         self._stage = 0
         self._looked_at = -1  # the byte for which was looked beyond the layout
 
@@ -88,23 +88,30 @@ class Search:
 
         The layout's order spreads the load; of a code, data shards come first.
         """
-        layout = self.blob.layout
-        if len(layout) == 1 and not (self._failed or self._elsewhere or self._excluded):
-            return [(GOOD, layout[0])]
-        fit = [
-            placed
-            for placed in dict.fromkeys((*layout, *self._elsewhere))
-            if placed not in self._failed and placed not in self._excluded
-        ]
-        live = {node.id for node in self._reach.members.live()}
-        shuns = self._reach.hedging.shuns
+        fit = self._fit()
         coded = self.blob.policy.coded
-        ranked = [
-            (DEAD if placed.node not in live else SHUNNED if shuns(placed.node) else GOOD, placed)
-            for placed in fit
-        ]
+        ranked = [(self._rank(placed), placed) for placed in fit]
         ranked.sort(key=lambda one: (one[0], one[1].shard if coded else 0))
         return ranked
+
+    def first(self) -> Placed | None:
+        """The place of the layout that is asked when nothing is known yet, and all is well."""
+        layout = self.blob.layout
+        if self._failed or self._elsewhere or self._excluded or not layout:
+            return None
+        return layout[0] if len(layout) == 1 or self._rank(layout[0]) == GOOD else None
+
+    def _fit(self) -> list[Placed]:
+        return [
+            placed
+            for placed in dict.fromkeys((*self.blob.layout, *self._elsewhere))
+            if placed not in self._failed and placed not in self._excluded
+        ]
+
+    def _rank(self, placed: Placed) -> int:
+        if not self._reach.members.alive(placed.node):
+            return DEAD
+        return SHUNNED if self._reach.hedging.shuns(placed.node) else GOOD
 
     # -- what answers teach -----------------------------------------------------------------------
     def gave(self, lane: Lane) -> None:
@@ -112,6 +119,7 @@ class Search:
         placed = lane.placed
         if self._elsewhere and placed not in (*self.blob.layout, *self._written):
             self._written.add(placed)
+            self._correction = self._correction or Correction(self._reach)
             self._correction.found(self.blob, placed)
 
     def failed(self, lane: Lane, error: Exception, position: int) -> None:

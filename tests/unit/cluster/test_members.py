@@ -88,6 +88,38 @@ class MembersTests(SynchronousTestCase):
         self.clock.advance(REFRESH)
         self.assertEqual(2, len(self.members.live()))
 
+    def test_a_node_is_alive_while_it_is_among_the_live(self) -> None:
+        """One question about one node; strangers are not alive."""
+        for node in ("d" * 32, HERE.id, THERE.id):
+            among = node in [one.id for one in self.members.live()]
+            self.assertEqual(among, self.members.alive(node))
+        self.members.suspect(THERE.id)
+        self.assertFalse(self.members.alive(THERE.id))
+        self.rows.node_rows = [THERE]
+        self.clock.advance(REFRESH)
+        self.assertFalse(self.members.alive(HERE.id))
+
+    def test_many_who_want_to_know_at_once(self) -> None:
+        """The catalog is asked once more for all of them, and a server that stops, no more."""
+        looks: list[Deferred[Any]] = []
+
+        def nodes() -> Deferred[Any]:
+            looks.append(Deferred())
+            return looks[-1]
+
+        self.rows.nodes = nodes  # type: ignore[method-assign]
+        asked = [self.members.refresh() for _ in range(10)]
+        looks[0].callback([THERE])
+        looks[1].callback([HERE])
+        for one in asked:
+            self.successResultOf(one)
+        self.assertEqual(2, len(looks))
+        self.assertEqual([HERE], self.members.registered())
+        self.clock.advance(REFRESH)
+        self.assertFalse(looks[2].called)
+        self.successResultOf(self.members.stopService())
+        self.assertTrue(looks[2].called)
+
     def test_the_own_disk_is_never_suspected(self) -> None:
         """A timeout of this process's own disk would not be cured by a beat of itself."""
         self.members.suspect(HERE.id)

@@ -81,6 +81,9 @@ class Cluster:
     def live(self) -> Sequence[Node]:
         return [row for row in self.registered() if row.id not in self.dead]
 
+    def alive(self, node_id: str) -> bool:
+        return node_id in self.rows and node_id not in self.dead
+
     def apis(self) -> Sequence[ApiServer]:
         return ()
 
