@@ -50,9 +50,18 @@ class Periodic(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._loop.start(self._every, now=self._at_once).addErrback(
+        self._begin(self._at_once)
+
+    def _begin(self, at_once: bool) -> None:
+        self._loop.start(self._every, now=at_once).addErrback(
             lambda failure: self._log.failure("{what}: ended for good", failure, what=self._what)
         )
+
+    def soon(self) -> None:
+        """Let the next turn be now, unless one is under way or the service does not run."""
+        if self.running and self._loop.running and self._running is None:
+            self._loop.stop()
+            self._begin(True)
 
     @deferred
     async def stopService(self) -> None:
