@@ -107,7 +107,7 @@ class DataServerDaemon:
         self._digests = WorkerPool(reactor, "digests", DIGESTS)
         self._disks = WorkerPool(reactor, "disk", DISK_THREADS)
         opener = disk_opener(reactor, self._disks)
-        self._hosting = Hosting(reactor, settings.storage, settings.zone, opener)
+        self._hosting = Hosting(reactor, settings.storage, settings.zone, opener, settings.scrub)
         self._catalog = OpenCatalog(reactor, settings.state, self._hosting.known)
         self._belonging = Belonging(
             self._catalog.get,

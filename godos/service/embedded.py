@@ -124,7 +124,11 @@ class EmbeddedServer:
         self._digests = WorkerPool(reactor, "digests", DIGESTS)
         self._disks = WorkerPool(reactor, "disk", DISK_THREADS)
         self._hosting = Hosting(
-            reactor, settings.storage, "", disk_opener(reactor, self._disks, beside=(CATALOG,))
+            reactor,
+            settings.storage,
+            "",
+            disk_opener(reactor, self._disks, beside=(CATALOG,)),
+            settings.scrub,
         )
         self._state = SqliteState(settings.storage[0] / CATALOG)
         self._catalog = OpenCatalog(reactor, self._state, self._hosting.known)

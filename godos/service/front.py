@@ -24,6 +24,7 @@ from godos.objects.lifecycle import Lifecycle
 from godos.objects.notifications import Notifier
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
+from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from godos.objects.trials import Trials
 from godos.objects.usage import UsageSurvey
@@ -33,6 +34,7 @@ from godos.service.pools import pools_step
 from godos.service.s3 import s3_front
 from godos.service.s3_settings import S3Settings
 from godos.service.talk import LOCATED
+from godos.service.upkeep import Upkeep
 from godos.service.upkeep_settings import UpkeepSettings
 from godos.web.admin import Admin
 from godos.web.channel_exchange import Verbs
@@ -96,6 +98,11 @@ class Front:
         self._placer: Any = None
         self.objects: Any = None
         self.catalog_users = 0  # when this started
+        self._sources: Any = None
+        self._redundancy = Redundancy(around.upkeep.classes, self._policy)
+        self.upkeep = Upkeep(
+            reactor, around.catalog, lambda: self._sources, self._redundancy, around.upkeep
+        )
         self._sends = WorkerPool(reactor, "events", SENDS)
         s3 = around.s3
         self._queues = EventQueues(self._sends, s3.notifications_endpoint, s3.notifications_queues)
@@ -107,12 +114,13 @@ class Front:
             pools_step(self._reactor, self._sends),
             service_step("meeting the other servers", self._meet),
             service_step("preparing to locate", self._locate),
+            Step("putting the use cases together", self._assemble, lambda: succeed(None)),
+            *self.upkeep.steps,
             service_step("collecting what nobody needs", self._collect),
             service_step("expiring objects by their rules", self._expire),
             service_step("counting what buckets hold", self._count),
             service_step("telling queues of events", self._notify),
             Step("counting users", self._count_users, lambda: succeed(None)),
-            Step("putting the use cases together", self._assemble, lambda: succeed(None)),
             finishing_step(self._background),
         ]
 
@@ -165,11 +173,14 @@ class Front:
     def _assemble(self) -> Deferred[None]:
         catalog, reactor, members = self._around.catalog(), self._reactor, self.members
         self._placer = Placer(members, reactor, self._policy)
-        sources = Sources(catalog, members, self.locator, reactor, self._background)
+        digests = self._around.digests
+        self._sources = sources = Sources(
+            catalog, members, self.locator, reactor, self._background, digests
+        )
         s3 = self._around.s3
         keys = Keys(s3.master_key, s3.kms_keys)
         self.objects = Objects.over(
-            catalog, self._placer, sources, keys, self._around.digests, reactor.seconds
+            catalog, self._placer, sources, keys, digests, reactor.seconds, self._redundancy
         )
         return succeed(None)
 
