@@ -12,10 +12,13 @@ from godos import __version__
 # name -> module, and the click command in it of the same name
 COMMANDS: Mapping[str, str] = {
     "bucket": "godos.cli.bucket",
+    "convert": "godos.cli.convert",
     "disk": "godos.cli.disk",
     "get": "godos.cli.get",
     "ls": "godos.cli.ls",
+    "node": "godos.cli.node",
     "put": "godos.cli.put",
+    "rebalance": "godos.cli.rebalance",
     "state": "godos.cli.state",
     "user": "godos.cli.user",
 }

@@ -40,6 +40,7 @@ class JobKind(StrEnum):
     REPLACE = "replace"  # the same, to `successor`
     REBALANCE = "rebalance"  # move fragments to where placement would put them now
     CONVERT = "convert"  # store blobs with the policy that is wanted now
+    REMOVE = "remove"  # always done: the node was removed, and must not come back unasked
 
 
 class JobState(StrEnum):

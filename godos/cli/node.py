@@ -1,0 +1,255 @@
+"""`godos node`: the storage directories of a cluster, emptied, replaced and forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+from attrs import frozen
+
+from godos.cli.jobs import cancel_option, detach_option, do, stop, wanted
+from godos.cli.keys import json_option
+from godos.cli.nodes import SHORT, found, line, picture, short
+from godos.cli.opening import state_option, with_catalog
+from godos.cli.parameters import Parsed, count, in_words
+from godos.cli.waiting import beating, confirmed, now
+from godos.cluster.removed import readmit as let_back
+from godos.model.catalog import ICatalog
+from godos.model.members import Node, NodeState
+from godos.model.upkeep import Job, JobKind
+from godos.objects.upkeep.asking import ask_for, cancel
+from godos.objects.upkeep.removal import Leftovers, forget, leftovers, want_repairs
+from godos.protocol.placement import takes_new
+from godos.service.values import State
+
+NODE = click.argument("name", metavar="NODE")
+
+
+@click.group()
+def node() -> None:
+    """
+    Nodes: the storage directories that data servers keep.
+
+    NODE is a node's id, the beginning of it, or its address.
+    """
+
+
+# -- list ---------------------------------------------------------------------------------
+@node.command("list")
+@json_option
+@state_option
+def list_nodes(as_json: bool, where: State | None) -> None:
+    """Show all nodes.  Watches them for as long as a beat takes, to tell which live."""
+
+    async def work(catalog: ICatalog) -> tuple[Sequence[Node], set[str], Sequence[Job]]:
+        alive = await beating(catalog)
+        return await catalog.nodes(), alive, await catalog.jobs()
+
+    nodes, alive, jobs = with_catalog(where, work)
+    if as_json:
+        click.echo(json.dumps([picture(one, one.id in alive, jobs) for one in nodes]))
+        return
+    for one in nodes:
+        click.echo(line(one, one.id in alive, jobs))
+    if not nodes:
+        click.echo("The catalog has no nodes.", err=True)
+
+
+# -- drain --------------------------------------------------------------------------------
+@node.command()
+@NODE
+@detach_option
+@cancel_option
+@state_option
+def drain(name: str, detach: bool, cancelled: bool, where: State | None) -> None:
+    """
+    Move all that NODE has to other nodes, so that it may be removed.
+
+    It takes no new data from now on, also with --cancel: see `godos node undrain`.  Ctrl-C
+    leaves the work running, and the same command watches it again.
+    """
+    if cancelled:
+        stop(where, JobKind.DRAIN, lambda catalog: _id(catalog, name))
+        return
+
+    async def begin(catalog: ICatalog) -> Job:
+        one = await found(catalog, name)
+        await _leave(catalog, one)
+        return await ask_for(catalog, wanted(JobKind.DRAIN, one.id))
+
+    look = f"godos node drain {name}"
+    job = do(where, begin, f"draining {name[:SHORT]}", look, detach)
+    if job is not None:
+        click.echo(_drained(job))
+
+
+@node.command()
+@NODE
+@state_option
+def undrain(name: str, where: State | None) -> None:
+    """Let NODE take new data again, and end what was emptying it."""
+
+    async def work(catalog: ICatalog) -> Node:
+        one = await found(catalog, name)
+        await catalog.set_node_state(one.id, NodeState.UP)
+        await cancel(catalog, JobKind.DRAIN, one.id)
+        await cancel(catalog, JobKind.REPLACE, one.id)
+        return one
+
+    one = with_catalog(where, work)
+    click.echo(f"Node {short(one)} takes new data again.")
+    click.echo("What was moved off it comes back with `godos rebalance`.", err=True)
+
+
+# -- replace ------------------------------------------------------------------------------
+@node.command()
+@click.argument("old")
+@click.argument("new")
+@detach_option
+@cancel_option
+@state_option
+def replace(old: str, new: str, detach: bool, cancelled: bool, where: State | None) -> None:
+    """
+    Bring all that the node OLD has, or had, to the node NEW.
+
+    OLD may be dead: then what it had is rebuilt from other nodes, and it is forgotten at the
+    end.  If it lives it is drained, and may be removed then.
+    """
+    if cancelled:
+        stop(where, JobKind.REPLACE, lambda catalog: _id(catalog, old))
+        return
+
+    async def begin(catalog: ICatalog) -> Job:
+        leaving, successor = await found(catalog, old), await found(catalog, new)
+        if leaving.id == successor.id:
+            raise click.ClickException(f"{old} and {new} are the same node")
+        if not takes_new(successor):
+            raise click.ClickException(f"node {short(successor)} takes no new data")
+        await _leave(catalog, leaving)
+        return await ask_for(catalog, wanted(JobKind.REPLACE, leaving.id, successor.id))
+
+    look = f"godos node replace {old} {new}"
+    gone: list[bool] = []
+
+    async def last(catalog: ICatalog, job: Job) -> None:
+        gone.append(await catalog.node(job.node) is None)
+
+    job = do(where, begin, f"replacing {old[:SHORT]}", look, detach, last)
+    if job is not None:
+        click.echo(_moved(job, "replaced, and forgotten") if gone[0] else _drained(job))
+
+
+# -- remove -------------------------------------------------------------------------------
+@frozen
+class _Removed:
+    node: Node
+    left: Leftovers
+
+
+@node.command()
+@NODE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--i-accept-losing-data",
+    "accepted",
+    metavar="N",
+    type=Parsed("number", count),
+    default="0",
+    help="Even when that many blobs, exactly, can never be read again.",
+)
+@state_option
+def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
+    """
+    Forget NODE: one that was drained, or one that is dead for good.
+
+    Refused as long as it lives and has data, and where data would be lost with it.
+    """
+
+    async def work(catalog: ICatalog) -> _Removed:
+        one = await found(catalog, name)
+        alive = one.state is not NodeState.FAILED and one.id in await beating(catalog, {one.id})
+        left = await leftovers(catalog, one.id)
+        if alive and (left.blobs or one.state is NodeState.UP):
+            has = f"has fragments of {left.blobs} blobs" if left.blobs else "takes new data"
+            raise click.ClickException(
+                f"node {short(one)} lives and {has}: drain it first, with `godos node drain {name}`"
+            )
+        _check_loss(one, left, accepted)
+        if not yes:
+            confirmed(f"Forget node {short(one)}, {_what_is_left(left)}?")
+        await forget(catalog, one.id, now())
+        if left.blobs:
+            await want_repairs(catalog, one.id, f"node {one.id} was removed")
+        return _Removed(one, left)
+
+    done = with_catalog(where, work)
+    click.echo(f"Node {short(done.node)} is removed.")
+    if done.left.lost:
+        click.echo(f"{done.left.lost} blobs are lost.", err=True)
+    if done.left.below:
+        click.echo(
+            f"{done.left.below} blobs have fewer fragments than they should: repair restores "
+            "them, see `godos status`.",
+            err=True,
+        )
+
+
+def _check_loss(one: Node, left: Leftovers, accepted: int) -> None:
+    if left.lost in (0, accepted):
+        return
+    more = ", …" if left.lost > len(left.examples) else ""
+    raise click.ClickException(
+        f"{left.lost} blobs would be lost with node {short(one)}, for no other registered nodes "
+        f"have enough of their fragments: {', '.join(left.examples)}{more}.  If it can come back, "
+        f"start it and drain it.  Otherwise say --i-accept-losing-data {left.lost}"
+    )
+
+
+def _what_is_left(left: Leftovers) -> str:
+    if not left.blobs:
+        return "of which nothing is needed"
+    words = [f"which {left.blobs} blobs name"]
+    words += [f"{left.lost} will be lost"] if left.lost else []
+    words += [f"{left.below} have less than their policy asks for until repaired"]
+    return ": ".join((words[0], ", ".join(words[1:])))
+
+
+@node.command()
+@click.argument("node_id", metavar="ID")
+@state_option
+def readmit(node_id: str, where: State | None) -> None:
+    """
+    Let a node that was removed come back, with what its storage directory holds.
+
+    ID is its whole id, as the data server says when it refuses to start.
+    """
+    if not with_catalog(where, lambda catalog: let_back(catalog, node_id)):
+        raise click.ClickException(f"no node {node_id!r} was removed")
+    click.echo(f"Node {node_id} may be started again.")
+
+
+# -- what several need --------------------------------------------------------------------
+async def _leave(catalog: ICatalog, leaving: Node) -> None:
+    """Let it take no new data.  Raises ClickException: no other node does."""
+    others = [one for one in await catalog.nodes() if one.id != leaving.id and takes_new(one)]
+    if not others:
+        raise click.ClickException(
+            f"no other node takes new data: there is nowhere to bring what {short(leaving)} has"
+        )
+    if leaving.state is NodeState.UP:
+        await catalog.set_node_state(leaving.id, NodeState.DRAINING)
+
+
+async def _id(catalog: ICatalog, name: str) -> str:
+    return (await found(catalog, name)).id
+
+
+def _drained(job: Job) -> str:
+    last = f"It may be removed now: godos node remove {job.node[:SHORT]}"
+    return f"{_moved(job, 'drained')}\n{last}"
+
+
+def _moved(job: Job, what: str) -> str:
+    moved = f"{job.moved} fragments, {in_words(job.moved_bytes)}, were moved"
+    return f"Node {job.node[:SHORT]} is {what}: {moved}."

@@ -1,0 +1,95 @@
+"""What the store would lose with a node, and forgetting one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from attrs import define, field
+
+from godos.model.blobs import Blob
+from godos.model.catalog import BlobPage, ICatalog
+from godos.model.errors import Conflict
+from godos.model.members import Node
+from godos.model.names import new_id
+from godos.model.upkeep import Job, JobKind, JobState
+from godos.objects.upkeep.abreast import abreast
+from godos.objects.upkeep.asking import TRIES
+
+NAMED = 5  # blobs or objects that are named as examples
+AT_ONCE = 8  # repair rows written at a time
+
+
+@define
+class Leftovers:
+    """
+    What layouts say of a node.
+
+    `blobs` name it.  Without it `lost` of them could not be read any more, `examples` says
+    which, and `below` of the others have fewer fragments than their policies ask for.
+    """
+
+    blobs: int = 0
+    lost: int = 0
+    below: int = 0
+    examples: list[str] = field(factory=list)
+
+    def add(self, blob: Blob, node: str, others: Collection[str]) -> None:
+        """Take one more blob into account; `others` are the nodes that stay registered."""
+        if all(placed.node != node for placed in blob.layout):
+            return
+        self.blobs += 1
+        left = len({placed.shard for placed in blob.layout if placed.node in others})
+        if left < blob.policy.data:
+            self.lost += 1
+            self.examples += [blob.incarnation] if len(self.examples) < NAMED else []
+        elif left < blob.policy.width:
+            self.below += 1
+
+
+async def leftovers(catalog: ICatalog, node: str) -> Leftovers:
+    """Look at all blobs' rows."""
+    others = {other.id for other in await catalog.nodes() if other.id != node}
+    found, cursor = Leftovers(), None
+    while True:
+        page: BlobPage = await catalog.blobs(cursor)
+        for blob in page.blobs:
+            found.add(blob, node, others)
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+async def forget(catalog: ICatalog, node_id: str, now: float) -> None:
+    """
+    Remove a node's row, and remember that it was removed on purpose.
+
+    Args:
+        now: seconds since the epoch.
+
+    Raises:
+        Conflict: the row keeps changing.
+    """
+    note = Job(new_id(), JobKind.REMOVE, node_id, state=JobState.DONE, started=now, updated=now)
+    await catalog.put_job(note)
+    for tries_left in reversed(range(TRIES)):
+        node: Node | None = await catalog.node(node_id)
+        if node is None:
+            return
+        try:
+            await catalog.remove_node(node)
+        except Conflict:  # its own beat
+            if not tries_left:
+                raise
+
+
+async def want_repairs(catalog: ICatalog, node: str, reason: str) -> int:
+    """Leave a repair row for each blob whose layout names `node`; answers how many."""
+    wanted, cursor = 0, None
+    while True:
+        page: BlobPage = await catalog.blobs(cursor)
+        naming = [b for b in page.blobs if any(placed.node == node for placed in b.layout)]
+        await abreast(naming, AT_ONCE, lambda blob: catalog.want_repair(blob.incarnation, reason))
+        wanted += len(naming)
+        cursor = page.cursor
+        if cursor is None:
+            return wanted

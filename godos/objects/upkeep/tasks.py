@@ -1,0 +1,108 @@
+"""What long work is made of: batches of blobs to look at, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from godos.model.blobs import Blob
+from godos.model.policy import Policy
+
+
+@frozen
+class Batch:
+    """
+    Some of what is to be looked at.
+
+    `items` are for `ITask.settle`; `others` is how many more were looked at and need nothing.
+    `next` is the cursor behind them, None when the round ends here.
+    """
+
+    items: Sequence[Any]
+    next: str | None
+    others: int = 0
+
+
+@frozen
+class Settled:
+    """
+    What became of one item: so many fragments, of so many bytes, moved.
+
+    `trouble` says why it is not where it belongs; empty when it is.
+    """
+
+    moved: int = 0
+    moved_bytes: int = 0
+    trouble: str = ""
+
+
+NOTHING_TO_DO = Settled()
+
+
+class ITask(Protocol):
+    """
+    One kind of long work.  A round goes through all batches, from where `begin` says to the last.
+
+    `persists`: rounds go on until one finds everything settled, however long nothing moves;
+    else a round that moves nothing is the last.
+    """
+
+    persists: bool
+
+    async def begin(self) -> str:
+        """The cursor at which a round begins; never empty."""
+
+    async def total(self) -> int:
+        """About how many blobs a round looks at; 0: not known."""
+
+    async def batch(self, cursor: str) -> Batch:
+        """
+        What comes next.
+
+        Raises:
+            NotEnoughNodes: the work cannot be done as things stand; says why.
+        """
+
+    async def settle(self, item: Any) -> Settled:
+        """Bring one blob where it belongs.  What it raises counts as trouble."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether a round without trouble that just ended leaves nothing to do."""
+
+    async def close(self) -> None:
+        """Let go of what the task holds."""
+
+
+class Mended(Protocol):
+    """What became of one blob; `objects.upkeep.mending` has it."""
+
+    @property
+    def blob(self) -> Blob | None:
+        """The row as it stands; None: the blob is gone."""
+
+    @property
+    def fragments(self) -> int:
+        """How many fragments were written."""
+
+    @property
+    def bytes(self) -> int:
+        """Of how many bytes."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not as it was asked for; empty when it is."""
+
+
+class IMender(Protocol):
+    """Brings one blob where it belongs; `objects.upkeep.mending.Mender` is one."""
+
+    def mend(
+        self, blob: Blob, avoid: frozenset[str] = frozenset(), prefer: tuple[str, ...] = ()
+    ) -> Any:
+        """A Deferred of `Mended`: all fragments are good, on nodes that are not in `avoid`."""
+
+    def convert(self, blob: Blob, policy: Policy) -> Any:
+        """A Deferred of `Mended`: the blob is stored under `policy`."""
