@@ -12,6 +12,7 @@ from godos.catalog.catalog import Catalog
 from godos.model.versions import Bucket, Versioning
 from tests.contract.catalog import empty, upload
 from tests.contract.catalog_amends import tagged
+from tests.contract.catalog_upkeep import large
 from tests.contract.catalog_uploads import beginning, object_of, part
 from tests.unit.catalog.scripted_items import RecordingItems
 
@@ -62,6 +63,16 @@ def test_with_versions() -> None:
     assert till.of(lambda: till.catalog.commit(till.bucket, "k", upload())) == (3, PUT)
     assert till.of(lambda: till.catalog.commit(till.bucket, "k", upload())) == (4, PUT)
     assert till.of(lambda: till.catalog.delete(till.bucket, "k")) == (2, PUT)
+
+
+def test_content_that_may_be_shared() -> None:
+    """New bytes that are worth sharing write one row more, and so does a reference to them."""
+    till = Till()
+    new = large()
+    assert till.of(lambda: till.catalog.commit(till.bucket, "k", new)) == (4, PUT)
+    assert new.blob is not None
+    again = large(incarnation=new.blob.incarnation, rev=new.operation)
+    assert till.of(lambda: till.catalog.commit(till.bucket, "copy", again)) == (4, PUT)
 
 
 @pytest.mark.parametrize("versioning", [Versioning.OFF, Versioning.ENABLED])
