@@ -89,7 +89,13 @@ class Uploads:
         await self._check_key(upload, request.customer_key)
         settings = await self._catalog.settings(found)
         for _ in range(LOOKS):
-            parts = chosen_parts(request.parts, await self._all(upload))
+            try:
+                parts = chosen_parts(request.parts, await self._all(upload))
+            except InvalidPart:  # or the upload has ended since it was read
+                standing = await self._catalog.upload(found, key, upload_id)
+                if standing.result is not None:
+                    return standing.result
+                raise
             new = self._assembled(found, settings, upload, parts, request)
             end = partial(self._catalog.complete, found, upload, parts, new, request.condition)
             try:  # the bytes of the parts were counted when they came
