@@ -31,6 +31,7 @@ TRIES = 3  # until a node that gives no page is left out
 PAUSE = 1.0  # seconds between two tries
 
 T = TypeVar("T")
+Read = TypeVar("Read", covariant=True)
 
 
 @frozen
@@ -55,10 +56,10 @@ class Batch:
     answered: frozenset[str]
 
 
-class _Source(Protocol[T]):
+class _Source(Protocol[Read]):
     """A sorted list that is read page by page."""
 
-    async def next(self) -> Sequence[tuple[str, T]]:
+    async def next(self) -> Sequence[tuple[str, Read]]:
         """The next entries with their incarnations; () after the last."""
 
 
