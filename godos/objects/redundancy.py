@@ -17,7 +17,7 @@ POLICY = "policy"
 COMPRESSION = "compression"
 NO_COMPRESSION = "none"
 
-_INSTEAD = re.compile(r"stored as \S+ instead of (\S+)")
+_INSTEAD = re.compile(r"stored as \S+ instead of ([^\s,]+)")
 
 
 @frozen

@@ -20,6 +20,7 @@ from godos.model.members import ApiServer, Node, NodeState
 from godos.objects.keys import KeyRing, Keys, NamedKeys
 from godos.objects.objects import Objects
 from godos.objects.placing import Placer
+from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from tests.memory_fragments import MemoryFragments
 from tests.memory_items import MemoryItems
@@ -167,9 +168,9 @@ class Store:
         now(self.catalog.initialise("auto"))
         now(self.catalog.create_bucket("objects", "me"))
 
-    def another(self) -> Objects:
+    def another(self, redundancy: Redundancy | None = None) -> Objects:
         """The use cases as one more server has them, over the same catalog and nodes."""
-        return Objects.over(*self._over)
+        return Objects.over(*self._over, redundancy)
 
     @property
     def fragments(self) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from godos.objects.redundancy import Redundancy, checked_policy
+from godos.model.policy import Policy
+from godos.objects.redundancy import Redundancy, checked_policy, instead, wanted_instead
 
 OF_BUCKET = {"storage": {"policy": "copies=2"}}
 
@@ -38,3 +39,11 @@ def test_policies_that_people_write() -> None:
     assert checked_policy("ec=4+02") == "ec=4+2"
     with pytest.raises(ValueError, match="is no policy"):
         checked_policy("ec=1+2")
+
+
+def test_what_was_wanted_instead_is_read_back() -> None:
+    """Whoever repairs learns from the reason what the blob is to become."""
+    reason = instead(Policy.copies(3), Policy(4, 2))
+    assert reason == "stored as copies=3 instead of ec=4+2, for want of nodes"
+    assert wanted_instead(reason) == Policy(4, 2)
+    assert wanted_instead("below target") is None
