@@ -13,31 +13,38 @@ from godos.model.multipart import MultipartUpload
 from godos.model.versions import Attributes, Bucket
 from godos.transfer.encryption import seal_note
 
-# Makes the block once the body's ETag and checksums (base64) are known.
-Origin = Callable[[str, Mapping[str, str]], bytes]
+# Makes the block once the body's ETag, checksums (base64) and size (in bytes) are known.
+Origin = Callable[[str, Mapping[str, str], int], bytes]
 
 
 def object_origin(bucket: Bucket, key: str, attributes: Attributes, modified: float) -> Origin:
     """What a fragment of a whole object says; described in docs/disk-format.rst."""
-    return lambda etag, checksums: _json(
-        _fields(bucket, key, etag, modified)
+    return lambda etag, checksums, size: _json(
+        _fields(bucket, key, etag, modified, size)
         | {"headers": dict(attributes.headers), "metadata": dict(attributes.metadata)}
-        | _if_any("checksums", dict(checksums))
-        | _if_any("owner", attributes.owner)
-        | _if_any("tags", dict(attributes.tags))
-        | _if_any(
-            "storage_class",
-            "" if attributes.storage_class == "STANDARD" else attributes.storage_class,
-        )
+        | _rest(attributes, checksums)
     )
 
 
 def part_origin(bucket: Bucket, upload: MultipartUpload, number: int, modified: float) -> Origin:
     """What a fragment of a part says: of which upload, and the how manyth it is."""
-    return lambda etag, checksums: _json(
-        _fields(bucket, upload.key, etag, modified)
+    attributes = upload.attributes
+    return lambda etag, checksums, size: _json(
+        _fields(bucket, upload.key, etag, modified, size)
         | {"upload": upload.id, "part": number}
-        | _if_any("checksums", dict(checksums))
+        | _if_any("headers", dict(attributes.headers))
+        | _if_any("metadata", dict(attributes.metadata))
+        | _rest(attributes, checksums)
+    )
+
+
+def _rest(attributes: Attributes, checksums: Mapping[str, str]) -> dict[str, Any]:
+    storage_class = attributes.storage_class
+    return (
+        _if_any("checksums", dict(checksums))
+        | _if_any("owner", attributes.owner)
+        | _if_any("tags", dict(attributes.tags))
+        | _if_any("storage_class", "" if storage_class == "STANDARD" else storage_class)
     )
 
 
@@ -53,7 +60,7 @@ def sealed_origin(data_key: DataKey, incarnation: str, origin: bytes) -> bytes:
     )
 
 
-def _fields(bucket: Bucket, key: str, etag: str, modified: float) -> dict[str, Any]:
+def _fields(bucket: Bucket, key: str, etag: str, modified: float, size: int) -> dict[str, Any]:
     return {
         "v": FORMAT,
         "bucket": bucket.name,
@@ -61,6 +68,9 @@ def _fields(bucket: Bucket, key: str, etag: str, modified: float) -> dict[str, A
         "key": key,
         "etag": etag,
         "modified": modified,
+        "size": size,
+        **_if_any("bucket_owner", bucket.owner),
+        **_if_any("versioning", bucket.versioning.value),
     }
 
 

@@ -163,7 +163,7 @@ class Upload(Generic[T]):
         return digest.hex()
 
     def _contents(self) -> Contents:
-        origin = self._origin(self._etag, self._checksums)
+        origin = self._origin(self._etag, self._checksums, self._digests.size)
         if self._data_key is not None:
             origin = sealed_origin(self._data_key, self._spreading.plan.incarnation, origin)
         chain = self._chain
