@@ -14,9 +14,18 @@ from godos.cli.opening import state_option, with_catalog
 from godos.cli.parameters import Parsed, count, in_words, size
 from godos.model.catalog import ICatalog
 from godos.model.versions import Bucket, Versioning
+from godos.objects.compressing import CODECS
 from godos.objects.quotas import QUOTA, USAGE
+from godos.objects.redundancy import (
+    COMPRESSION,
+    NO_COMPRESSION,
+    POLICY,
+    STORAGE,
+    checked_policy,
+)
 from godos.service.values import State
 
+_DEFAULT = "default"  # the policy of the servers
 _VERSIONING = {"enabled": Versioning.ENABLED, "suspended": Versioning.SUSPENDED}
 
 Pictured = tuple[Bucket, Mapping[str, Any]]  # with its settings
@@ -24,7 +33,7 @@ Pictured = tuple[Bucket, Mapping[str, Any]]  # with its settings
 
 @click.group()
 def bucket() -> None:
-    """Buckets, their quotas and their versioning."""
+    """Buckets: their quotas, their versioning, and how they are stored."""
 
 
 @bucket.command("list")
@@ -60,7 +69,9 @@ def show(name: str, as_json: bool, where: State | None) -> None:
     click.echo(f"locks       {'possible' if one.object_lock else 'none'}")
     for line in _quota_lines(settings):
         click.echo(line)
-    others = sorted(set(settings) - {QUOTA, USAGE})
+    for line in _storage_lines(settings):
+        click.echo(line)
+    others = sorted(set(settings) - {QUOTA, USAGE, STORAGE})
     click.echo(f"settings    {', '.join(others) or 'none'}")
 
 
@@ -128,6 +139,56 @@ def versioning(name: str, become: str, where: State | None) -> None:
     click.echo(f"The versioning of {one.name} is {become}.")
 
 
+@bucket.command()
+@click.argument("name", metavar="BUCKET")
+@click.argument(
+    "become",
+    metavar=f"{'|'.join(CODECS)}|{NO_COMPRESSION}",
+    type=click.Choice([*CODECS, NO_COMPRESSION]),
+)
+@state_option
+def compression(name: str, become: str, where: State | None) -> None:
+    """
+    Compress what is stored in BUCKET from now on, or do not.
+
+    What is stored already stays as it is and is read as before.  Objects that do not become
+    a tenth smaller are stored as they come.  Servers know of it within 2 seconds.
+    """
+    changed = None if become == NO_COMPRESSION else become
+    one = with_catalog(where, lambda catalog: _stored_with(catalog, name, COMPRESSION, changed))
+    click.echo(f"The compression of {one.name} is {become} for what is stored from now on.")
+
+
+@bucket.command()
+@click.argument("name", metavar="BUCKET")
+@click.argument("become", metavar="POLICY|default", type=Parsed("policy", lambda text: _wish(text)))
+@state_option
+def policy(name: str, become: str, where: State | None) -> None:
+    """
+    Say how many copies of BUCKET's objects are stored, or with which code.
+
+    POLICY is copies=N, ec=K+M or auto; with default the bucket has none of its own and
+    follows the servers' --policy.  A storage class that the servers map to a policy counts
+    more.  Servers know of it within 2 seconds; `godos convert` moves what is stored already.
+    """
+    changed = None if become == _DEFAULT else become
+    one = with_catalog(where, lambda catalog: _stored_with(catalog, name, POLICY, changed))
+    click.echo(f"The policy of {one.name} is {become} for what is stored from now on.")
+
+
+def _wish(text: str) -> str:
+    return text if text == _DEFAULT else checked_policy(text)
+
+
+async def _stored_with(catalog: ICatalog, name: str, what: str, become: str | None) -> Bucket:
+    """Change one word of how a bucket is stored; None takes it away."""
+    one, settings = await pictured(catalog, name)
+    words = {**(settings.get(STORAGE) or {}), what: become}
+    words = {each: word for each, word in words.items() if word is not None}
+    await catalog.set_setting(one, STORAGE, words or None)
+    return one
+
+
 async def pictured(catalog: ICatalog, name: str) -> Pictured:
     """A bucket with its settings.  Fails with NoSuchBucket."""
     one = await catalog.bucket(name)
@@ -145,7 +206,16 @@ def picture(one: Bucket, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         "object_lock": one.object_lock,
         QUOTA: settings.get(QUOTA),
         USAGE: settings.get(USAGE),
+        STORAGE: settings.get(STORAGE),
     }
+
+
+def _storage_lines(settings: Mapping[str, Any]) -> list[str]:
+    storage = settings.get(STORAGE) or {}
+    return [
+        f"policy      {storage.get(POLICY, 'that of the servers')}",
+        f"compression {storage.get(COMPRESSION, NO_COMPRESSION)}",
+    ]
 
 
 def _quota_lines(settings: Mapping[str, Any]) -> list[str]:

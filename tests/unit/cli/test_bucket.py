@@ -30,6 +30,7 @@ def test_show(godos: Operator) -> None:
     shown = dict(
         line.split(maxsplit=1) for line in godos("bucket", "show", "photos").stdout.splitlines()
     )
+    assert (shown["policy"], shown["compression"]) == ("that of the servers", "none")
     assert (shown["owner"], shown["versioning"], shown["quota"], shown["settings"]) == (
         "alice",
         "never on",
@@ -70,6 +71,12 @@ def test_quota(godos: Operator) -> None:
         (("show", "nothing"), 1),
         (("versioning", "photos", "off"), 2),
         (("versioning", "nothing", "enabled"), 1),
+        (("compression", "photos", "lzma"), 2),
+        (("compression", "nothing", "zstd"), 1),
+        (("policy", "photos", "copies=0"), 2),
+        (("policy", "photos", "ec=1+1"), 2),
+        (("policy", "photos", "many"), 2),
+        (("policy", "nothing", "copies=2"), 1),
     ],
 )
 def test_refused(godos: Operator, words: tuple[str, ...], code: int) -> None:
@@ -87,3 +94,28 @@ def test_versioning(godos: Operator) -> None:
         assert godos("bucket", "versioning", "photos", word).exit_code == 0
         godos.clock.advance(3)
         assert now(godos.catalog.bucket("photos")).versioning is versioning
+
+
+def test_how_a_bucket_is_stored(godos: Operator) -> None:
+    """Compression and policy are set one by one, shown, and taken away again."""
+
+    def document() -> object:
+        godos.clock.advance(3)
+        settings = now(godos.catalog.settings(now(godos.catalog.bucket("photos"))))
+        return settings.get("storage")
+
+    assert godos("bucket", "compression", "photos", "zstd").stdout == (
+        "The compression of photos is zstd for what is stored from now on.\n"
+    )
+    assert document() == {"compression": "zstd"}
+    assert "ec=4+2" in godos("bucket", "policy", "photos", "ec=4+2").stdout
+    assert document() == {"compression": "zstd", "policy": "ec=4+2"}
+    lines = godos("bucket", "show", "photos").stdout.splitlines()
+    assert {"policy      ec=4+2", "compression zstd", "settings    none"} <= set(lines)
+    assert godos.json("bucket", "show", "photos")["storage"] == document()
+    godos("bucket", "compression", "photos", "none")
+    assert document() == {"policy": "ec=4+2"}
+    godos("bucket", "policy", "photos", "auto")
+    assert document() == {"policy": "auto"}
+    godos("bucket", "policy", "photos", "default")
+    assert document() is None
