@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from godos.cluster.heartbeat import NodeHeartbeat
+from godos.cluster.removed import refuse_removed
 from godos.deferreds import Background, InThread, deferred
 from godos.model.catalog import ICatalog
 from godos.model.errors import CannotStart, GodosError, NodeFailed, Unavailable
@@ -155,6 +156,8 @@ class Hosting:
         node = hosted.node
         if node.identity.cluster is None:
             await node.adopt(cluster.id)
+            await self._welcome(hosted, catalog, address)
+        await refuse_removed(catalog, node.node_id)
         row = Node(node.node_id, self._boot_id, address, self._zone, 0, 0)
 
         def on_lost(why: str) -> None:
@@ -184,6 +187,26 @@ class Hosting:
                 hosted.scrubber = scrubber
                 scrubber.startService()
         self.stores[node.node_id] = node
+
+    async def _welcome(self, hosted: _Hosted, catalog: ICatalog, address: str) -> None:
+        """
+        Say that a folder is a new node; and loudly where another was before.
+
+        A disk that was replaced, or is not mounted, looks like this.
+        """
+        folder, node = hosted.folder, hosted.node.node_id
+        self._log.info("{folder} is new: it becomes node {node}", folder=str(folder), node=node)
+        mine = {other.node.node_id for other in self._hosted}
+        for other in await catalog.nodes():
+            if other.address == address and other.id not in mine:
+                self._log.warn(
+                    "node {old} was at {address} before, and {folder} is empty: is a disk not "
+                    "mounted?  If it is lost: godos node replace {old} {node}",
+                    old=other.id,
+                    address=address,
+                    folder=str(folder),
+                    node=node,
+                )
 
     async def _scrubber(self, node: Any, catalog: ICatalog) -> Scrubber | None:
         """What reads that node again, not started, and knowing how far it was."""

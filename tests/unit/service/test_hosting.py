@@ -11,15 +11,18 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from godos.catalog.catalog import Catalog
 from godos.cluster.heartbeat import EVERY
+from godos.cluster.removed import readmit
 from godos.model.blobs import Blob, Held, Placed
 from godos.model.errors import CannotStart, FragmentDamaged, NodeFailed
 from godos.model.members import Cluster, NodeState
 from godos.model.names import FragmentName
 from godos.model.policy import Policy
+from godos.model.upkeep import Job, JobKind, JobState
 from godos.model.versions import NewVersion
 from godos.service.hosting import Hosting
 from godos.service.upkeep_settings import ScrubSettings
@@ -318,4 +321,52 @@ class HostingTests(SynchronousTestCase):
         self.clock.advance(EVERY)
         self.assertEqual((hosting.stores, hosting.scrubbers), ({}, {}))
         self.successResultOf(stop())
+        self.successResultOf(self.stop_claiming())
+
+    # -- disks that come back ---------------------------------------------------------------
+    def test_removed_node_stays_out(self) -> None:
+        """A node that an operator removed does not come back by being started, until let in."""
+        folder = Folder("a" * 32, self.cluster.id)
+        job = Job("1" * 32, JobKind.REMOVE, "a" * 32, state=JobState.DONE)
+        note = self.successResultOf(self.catalog.put_job(job))
+        assert note is not None
+        hosting = self.hosting(folder)
+        self.successResultOf(hosting.opening.start())
+        error = self.failureResultOf(self.claim(hosting), CannotStart)
+        self.assertIn("godos node readmit " + "a" * 32, str(error.value))
+        self.assertEqual(list(self.successResultOf(self.catalog.nodes())), [])
+        self.assertTrue(self.successResultOf(readmit(self.catalog, "a" * 32)))
+        self.successResultOf(self.claim(hosting))
+        self.assertEqual(list(hosting.stores), ["a" * 32])
+        self.successResultOf(self.stop_claiming())
+
+    def test_empty_disk_in_the_place_of_another(self) -> None:
+        """An empty folder where a node was is a new node, and the log says what may be wrong."""
+        hosting = self.hosting(Folder("a" * 32))
+        self.successResultOf(hosting.opening.start())
+        self.successResultOf(self.claim(hosting))
+        self.successResultOf(self.stop_claiming())
+        again = self.hosting(Folder("b" * 32))
+        self.successResultOf(again.opening.start())
+        with capturedLogs() as events:
+            self.successResultOf(self.claim(again))
+        said = [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+        self.assertEqual(len(said), 1)
+        self.assertIn("is a disk not mounted?", said[0])
+        self.assertIn(f"godos node replace {'a' * 32} {'b' * 32}", said[0])
+        self.assertEqual(
+            [node.id for node in self.successResultOf(self.catalog.nodes())], ["a" * 32, "b" * 32]
+        )
+        self.successResultOf(self.stop_claiming())
+
+    def test_old_disk_comes_back(self) -> None:
+        """A disk may come back after a new one took its place: both are nodes then."""
+        self.test_empty_disk_in_the_place_of_another()
+        old, new = Folder("a" * 32, self.cluster.id), Folder("b" * 32, self.cluster.id)
+        hosting = self.hosting(old, new)
+        self.successResultOf(hosting.opening.start())
+        with capturedLogs() as events:
+            self.successResultOf(self.claim(hosting))
+        self.assertEqual([e for e in events if e["log_level"] is LogLevel.warn], [])
+        self.assertEqual(list(hosting.stores), ["a" * 32, "b" * 32])
         self.successResultOf(self.stop_claiming())
