@@ -159,6 +159,7 @@ class JobRunner(Periodic):
         """Tells whether another one is to follow at once."""
         if not record.job.cursor:
             record.begin_round(await task.begin())
+        if not record.job.total:
             record.expect(await task.total())
         cursor: str | None = record.job.cursor
         while cursor is not None:

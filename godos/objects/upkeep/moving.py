@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from godos.cluster.members import IMembers
 from godos.model.blobs import Blob
 from godos.model.catalog import BlobPage, ICatalog
 from godos.model.errors import NodeFailed, NodeUnreachable, NotEnoughNodes, WrongNode
 from godos.model.names import FragmentName
-from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Mended, Settled
+from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Settled
 from godos.protocol.placement import takes_new
 
 PAGE = 200  # fragments of an inventory that one batch looks at
@@ -121,8 +119,7 @@ class Leaving:
         if blob is None or not self._names(blob):
             return NOTHING_TO_DO  # removed meanwhile, or a stray: those are the census's
         prefer = (self._successor,) if self._successor else ()
-        mending: Deferred[Mended] = self._mender.mend(blob, frozenset({self._node}), prefer)
-        mended = await mending
+        mended = await self._mender.mend(blob, frozenset({self._node}), prefer)
         trouble = ""
         if mended.blob is not None and self._names(mended.blob):
             trouble = mended.trouble or "a fragment found no other node"

@@ -60,7 +60,8 @@ class PolicyChanges(Periodic):
         if mark != self._seen:
             self._seen, self._since = mark, now
         if now - self._since >= self._settled and await self._is_news(mark):
-            await ask_for(self._catalog, Job(new_id(), JobKind.CONVERT, started=now))
+            asked = Job(new_id(), JobKind.CONVERT, started=now, cursor=f"{mark}:")
+            await ask_for(self._catalog, asked)
 
     async def _is_news(self, mark: str) -> bool:
         for job in await self._catalog.jobs():

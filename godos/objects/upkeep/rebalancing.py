@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import define, frozen
-from twisted.internet.defer import Deferred
 
 from godos.cluster.members import IMembers
 from godos.model.blobs import Blob
 from godos.model.catalog import BlobPage, ICatalog
 from godos.model.members import Node
 from godos.objects.upkeep.moving import ROWS, known_blobs
-from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Mended, Settled
+from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Settled
 from godos.protocol import placement
 from godos.protocol.coding import Coding
 
@@ -114,10 +113,7 @@ class Rebalancing:
             if not planned:
                 break
             move = planned[0]
-            mending: Deferred[Mended] = self._mender.mend(
-                standing, frozenset({move.left}), (move.entered,)
-            )
-            mended = await mending
+            mended = await self._mender.mend(standing, frozenset({move.left}), (move.entered,))
             moved, moved_bytes = moved + mended.fragments, moved_bytes + mended.bytes
             standing = mended.blob
             if standing is not None and not _made(move, standing):

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 
 from godos.model.blobs import Blob
 from godos.model.policy import Policy
+from godos.objects.upkeep.mending import Mended
 
 
 @frozen
@@ -76,33 +78,13 @@ class ITask(Protocol):
         """Let go of what the task holds."""
 
 
-class Mended(Protocol):
-    """What became of one blob; `objects.upkeep.mending` has it."""
-
-    @property
-    def blob(self) -> Blob | None:
-        """The row as it stands; None: the blob is gone."""
-
-    @property
-    def fragments(self) -> int:
-        """How many fragments were written."""
-
-    @property
-    def bytes(self) -> int:
-        """Of how many bytes."""
-
-    @property
-    def trouble(self) -> str:
-        """Why it is not as it was asked for; empty when it is."""
-
-
 class IMender(Protocol):
     """Brings one blob where it belongs; `objects.upkeep.mending.Mender` is one."""
 
     def mend(
         self, blob: Blob, avoid: frozenset[str] = frozenset(), prefer: tuple[str, ...] = ()
-    ) -> Any:
-        """A Deferred of `Mended`: all fragments are good, on nodes that are not in `avoid`."""
+    ) -> Deferred[Mended]:
+        """Bring all fragments to nodes that are not in `avoid`, rather to those in `prefer`."""
 
-    def convert(self, blob: Blob, policy: Policy) -> Any:
-        """A Deferred of `Mended`: the blob is stored under `policy`."""
+    def convert(self, blob: Blob, policy: Policy) -> Deferred[Mended]:
+        """Store a blob under `policy`."""

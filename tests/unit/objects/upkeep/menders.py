@@ -1,28 +1,29 @@
-"""A mender of whole copies, which does nothing but move them, and what tests do to it."""
+"""Menders: the real one, and one of whole copies that does what tests want."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve, frozen
-from twisted.internet.defer import Deferred, succeed
+from attrs import evolve
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from godos.deferreds import deferred
 from godos.model.blobs import GENERATION, Blob, Placed
 from godos.model.names import FragmentName
 from godos.model.policy import Policy
+from godos.objects.sources import Sources
+from godos.objects.upkeep.mending import Mended, Mender
+from godos.objects.upkeep.pace import Pace
 from godos.protocol import placement
 from tests.unit.objects.stores import Store
 
 
-@frozen
-class Mended:
-    """As `objects.upkeep.mending.Mended`."""
-
-    blob: Blob | None
-    fragments: int = 0
-    bytes: int = 0
-    trouble: str = ""
+def mender_of(store: Store) -> Mender:
+    """The mender of a store in memory."""
+    members, clock = store.cluster, store.clock
+    sources = Sources(store.catalog, members, store.locator, clock, store.background)
+    pace = Pace(0, clock)
+    return Mender(store.catalog, members, sources, clock, maybeDeferred, pace, store.background)
 
 
 class CopyMender:
