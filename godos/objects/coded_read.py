@@ -40,8 +40,10 @@ def chosen(
             best.setdefault(placed.shard, (rank, placed))
     missing = wanted - counted
     if all(shard in best and best[shard][0] == GOOD for shard in missing):
-        return [best[shard][1] for shard in sorted(missing)]
-    return [placed for _, placed in best.values()][: data - len(counted)]
+        asked = [best[shard][1] for shard in sorted(missing)]
+    else:
+        asked = [placed for _, placed in best.values()]
+    return asked[: data - len(counted)]
 
 
 class CodedRead:
@@ -65,6 +67,9 @@ class CodedRead:
         self._lanes: list[Lane] = []  # of the window; all at the beginning of its next cut
         self._cuts: deque[Cut] = deque()  # what is left of the window
         self._end = start  # of the window, a byte of the blob
+        # Nodes check a MiB at a time.  When damage leaves too few, they are asked for single
+        # stripes: each of them may be whole on enough nodes.
+        self._narrow = False
         self._givers = Givers()
 
     async def read(self) -> bytes:
@@ -91,6 +96,7 @@ class CodedRead:
     def _open_window(self) -> None:
         """Plan the next stripes; lanes are opened when they turn out to be needed."""
         self._drop_window()
+        self._narrow = False
         self._end = min(self._stop, (self.position // STRIPE + WINDOW) * STRIPE)
         self._cuts.extend(self._coding.cuts(self.position, self._end))
 
@@ -106,13 +112,18 @@ class CodedRead:
         race, got = self._race, dict[Lane, Shard]()
         lanes, self._lanes = self._lanes, []
         for lane in lanes:
-            race.enter(lane, lane.take(cut.length))
+            if lane.stop < cut.offset + cut.length:
+                race.drop(lane)
+            else:
+                race.enter(lane, lane.take(cut.length))
         try:
             while not self._suffice({lane.placed.shard for lane in got}, cut):
                 ended = race.ended()
                 if ended is None:
                     if self._staffed(cut, got):
                         await race.wait(lambda lane: self._spare(cut, got, lane))
+                    elif self._search.forgive_damage(cut.offset + cut.length):
+                        self._narrow = True
                     else:
                         await self._search.further(self.position)
                 else:
@@ -152,7 +163,7 @@ class CodedRead:
         return self._suffice({lane.placed.shard for lane in lanes}, cut)
 
     def _ask(self, placed: Placed, cut: Cut) -> Lane:
-        last = self._cuts[-1]
+        last = self._cuts[0 if self._narrow else -1]
         lane = Lane(self._reach, self._search.blob, placed, cut.offset, last.offset + last.length)
         self._race.enter(lane, lane.take(cut.length))
         return lane

@@ -6,6 +6,7 @@ from twisted.python.failure import Failure
 
 from godos.model.blobs import Blob, Placed
 from godos.model.errors import FragmentDamaged, GodosError
+from godos.model.fragments import BLOCK, CHUNK
 from godos.objects.givers import Givers
 from godos.objects.lanes import Lane, Race
 from godos.objects.reach import Reach
@@ -27,6 +28,9 @@ class CopiesRead:
         self._search = Search(reach, blob)
         self._race = Race(reach)
         self._lane: Lane | None = None  # what is read
+        # Nodes check a MiB at a time.  When damage leaves nobody, they are asked for single
+        # blocks up to this byte: each of them may be whole somewhere.
+        self._narrow = 0
         self._givers = Givers()
 
     async def read(self) -> bytes:
@@ -41,6 +45,8 @@ class CopiesRead:
                 if ended is None:
                     if self._staffed():
                         await race.wait(self._spare)
+                    elif self._search.forgive_damage(self._block_end()):
+                        self._narrow = self.position + CHUNK
                     else:
                         await self._search.further(self.position)
                     continue
@@ -48,7 +54,10 @@ class CopiesRead:
                 if isinstance(result, bytes) and result:
                     self._won(lane, len(result))
                     return result
-                self._lost(lane, result)
+                if result == b"" and lane.stop == self.position:
+                    race.drop(lane)  # it was asked for no more
+                else:
+                    self._lost(lane, result)
         finally:
             race.leave()
 
@@ -82,8 +91,12 @@ class CopiesRead:
         return not race.over
 
     def _ask(self, placed: Placed) -> None:
-        lane = Lane(self._reach, self._search.blob, placed, self.position, self._stop)
+        stop = self._block_end() if self.position < self._narrow else self._stop
+        lane = Lane(self._reach, self._search.blob, placed, self.position, stop)
         self._race.enter(lane, lane.read())
+
+    def _block_end(self) -> int:
+        return min(self._stop, (self.position // BLOCK + 1) * BLOCK)
 
     def _free(self) -> Placed | None:
         """The best place that is not being asked."""

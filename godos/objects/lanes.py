@@ -51,7 +51,7 @@ class Lane:
         self.kind: tuple[type, bool] = (type(self.store), False)
         self._blob = blob
         self._start = start
-        self._stop = stop
+        self.stop = stop
         self._reader: Any = None
         self._held: list[memoryview] = []  # what was read and not taken yet
         self._holding = 0
@@ -64,7 +64,7 @@ class Lane:
         if self.store is None:
             return fail(NodeUnreachable("the node is not registered"))
         name = FragmentName(self._blob.incarnation, self.placed.index)
-        opening: Deferred[Any] = self.store.open(name, self._start, self._stop)
+        opening: Deferred[Any] = self.store.open(name, self._start, self.stop)
         # A callback, since a coroutine is a tenth of what reading a small object costs here.
         return opening.addCallback(self._opened)
 

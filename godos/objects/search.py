@@ -55,11 +55,15 @@ class Converted(Exception):
 
 @frozen
 class _Refusal:
-    """Why a place did not do, at which byte, and what was asked there."""
+    """
+    Why a place did not do: at which byte of the blob, what was asked there, and up to which
+    byte of the fragment.
+    """
 
     error: Exception
     position: int
     store: Any
+    stop: int
 
 
 class Search:
@@ -115,12 +119,15 @@ class Search:
 
     # -- what answers teach -----------------------------------------------------------------------
     def gave(self, lane: Lane) -> None:
-        """Its first bytes came: where they were found is written down."""
-        placed = lane.placed
-        if self._elsewhere and placed not in (*self.blob.layout, *self._written):
-            self._written.add(placed)
-            self._correction = self._correction or Correction(self._reach)
-            self._correction.found(self.blob, placed)
+        """Its first bytes came: if that was elsewhere, what was found is written down."""
+        if not self._elsewhere or lane.placed in self.blob.layout:
+            return
+        self._correction = self._correction or Correction(self._reach)
+        known = (*self.blob.layout, *self._written)
+        fresh = [placed for placed in dict.fromkeys(self._elsewhere) if placed not in known]
+        if fresh:
+            self._written.update(fresh)
+            self._correction.found(self.blob, fresh)
 
     def failed(self, lane: Lane, error: Exception, position: int) -> None:
         """Remember why a place did not do, and let the cluster learn from it."""
@@ -132,7 +139,7 @@ class Search:
             return
         if not isinstance(error, GodosError | TimeoutError):  # a bug; the others may do without
             self._log.failure("node {node} failed", Failure(error), node=placed.node)
-        self._failed[placed] = _Refusal(error, position, lane.store)
+        self._failed[placed] = _Refusal(error, position, lane.store, lane.stop)
         self._trouble(placed, str(error) or type(error).__name__)
         if isinstance(error, _AWAY) and lane.store is not None:
             self._reach.members.suspect(placed.node)
@@ -259,6 +266,20 @@ class Search:
             passed = position > refusal.position and not isinstance(refusal.error, NoSuchFragment)
             if away or passed:
                 del self._failed[placed]
+
+    def forgive_damage(self, stop: int) -> bool:
+        """
+        Let those be asked again who were asked for more than up to byte `stop` of their
+        fragment, and found damage, maybe behind it; tells whether there are any.
+        """
+        damaged = [
+            placed
+            for placed, refusal in self._failed.items()
+            if isinstance(refusal.error, FragmentDamaged) and refusal.stop > stop
+        ]
+        for placed in damaged:
+            del self._failed[placed]
+        return bool(damaged)
 
     async def _locate(self) -> None:
         """Ask all nodes."""

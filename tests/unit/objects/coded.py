@@ -198,14 +198,31 @@ class World:
     def read(self, start: int = 0, stop: int | None = None) -> BlobRead:
         return self.sources.read(self.blob, start, len(self.data) if stop is None else stop)
 
-    def whole(self, start: int = 0, stop: int | None = None) -> bytes:
-        """All bytes, without time that passes; nothing may be left open."""
-        read, pieces = self.read(start, stop), []
-        while piece := now(Deferred.fromCoroutine(read.read())):
+    def next(self, read: BlobRead, most: float = 0.0) -> bytes:
+        """The next bytes, which come within `most` seconds."""
+        work = Deferred.fromCoroutine(read.read())
+        began = self.clock.seconds()
+        while not work.called and self.clock.seconds() - began < most:
+            self.clock.advance(0.01)
+        piece: bytes = now(work)
+        return piece
+
+    def rest(self, read: BlobRead, most: float = 0.0) -> bytes:
+        """All bytes that follow, each piece within `most` seconds; nothing may be left open."""
+        pieces = []
+        while piece := self.next(read, most):
             pieces.append(piece)
+        self.close(read)
+        return b"".join(pieces)
+
+    def close(self, read: BlobRead) -> None:
+        """Close it; nothing may be left open."""
         now(Deferred.fromCoroutine(read.close()))
         self.check_closed()
-        return b"".join(pieces)
+
+    def whole(self, start: int = 0, stop: int | None = None, most: float = 0.0) -> bytes:
+        """All bytes of a range."""
+        return self.rest(self.read(start, stop), most)
 
     def check_closed(self) -> None:
         """Nobody left a reader open, nor a timer."""
