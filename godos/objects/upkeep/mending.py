@@ -8,6 +8,7 @@ left it go.  Whoever loses the comparison begins anew, and finds what it wrote.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
@@ -16,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from godos.cluster.members import IMembers
 from godos.deferreds import Background, InThread, deferred
-from godos.model.blobs import Blob, BlobState
+from godos.model.blobs import Blob, BlobState, Placed
 from godos.model.catalog import ICatalog
 from godos.model.policy import Policy
 from godos.objects.sources import Sources
@@ -148,22 +149,36 @@ class Mender:
         goal = Goal(blob, blob.policy, blob.generation)
         findings = await self._filler.fill(goal, await self._examined(blob, effort), effort)
         plan = effort.seating(blob, findings)
-        corrected: Blob | None = blob
-        layout = layout_of(blob, plan, findings)
-        if set(layout) != set(blob.layout):
-            corrected = await self._catalog.correct_layout(blob, layout)
-            self._sources.rows.forget(blob.incarnation)
+        corrected = await self._corrected(blob, layout_of(blob, plan, findings), effort)
         if corrected is None:
             return None
         await self._clearing.left(blob, corrected, findings)
         trouble = trouble_of(plan, findings, effort.troubles)
         return _ended(corrected, effort, missing_of(plan), trouble)
 
+    async def _corrected(
+        self, blob: Blob, layout: tuple[Placed, ...], effort: Effort
+    ) -> Blob | None:
+        """The row with this layout; None when others changed it meanwhile."""
+        standing: Blob | None
+        if set(layout) != set(blob.layout):
+            standing = await self._catalog.correct_layout(blob, layout)
+            self._sources.rows.forget(blob.incarnation)
+            return standing
+        if not effort.written:
+            return blob
+        standing = await self._catalog.blob(blob.incarnation)  # it may be gone, or going
+        return standing if standing is not None and standing.rev == blob.rev else None
+
     async def _examined(self, blob: Blob, effort: Effort) -> list[Finding]:
         """What there is of the blob: in its layout, written just now, and left by others."""
         ours = [at for at in effort.written if of_generation(at.index, blob.generation)]
-        look = self._examiner.read_back if effort.thorough else self._examiner.ask
-        findings = await look(blob, [*blob.layout, *ours])
+        places = [*blob.layout, *ours]
+        if effort.thorough:
+            findings = await self._examiner.read_back(blob, places)
+        else:
+            findings = await self._examiner.ask(blob, places)
+            findings = await self._doubles_read(blob, findings)
         wants = effort.seating(blob, findings).wants
         shards = {want.shard for want in wants if want.source is None}
         if not shards:
@@ -171,6 +186,13 @@ class Mender:
         known = {finding.placed for finding in findings}
         others = await self._examiner.elsewhere(blob, blob.generation, shards)
         return findings + [finding for finding in others if finding.placed not in known]
+
+    async def _doubles_read(self, blob: Blob, findings: list[Finding]) -> list[Finding]:
+        """Of two fragments of a shard one will go: only when the other was read back."""
+        times = Counter(finding.shard for finding in findings)
+        places = [finding.placed for finding in findings if times[finding.shard] > 1]
+        read = {found.placed: found for found in await self._examiner.read_back(blob, places)}
+        return [read.get(finding.placed, finding) for finding in findings]
 
     # -- another policy -------------------------------------------------------------------
     async def _convert(self, blob: Blob, policy: Policy, effort: Effort) -> Mended | None:

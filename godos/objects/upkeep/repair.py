@@ -7,6 +7,7 @@ when a server dies; a row goes only when every fragment of its blob was read bac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from attrs import define, frozen
@@ -23,6 +24,7 @@ from godos.model.catalog import ICatalog, RepairWork
 from godos.model.errors import GodosError
 from godos.objects.redundancy import wanted_instead
 from godos.objects.upkeep.abreast import abreast
+from godos.objects.upkeep.examining import REPAIR_AFTER
 from godos.objects.upkeep.mending import Mended, Mender
 from godos.objects.upkeep.progress import Progress
 
@@ -30,10 +32,27 @@ EVERY = 10.0  # seconds between two looks at what waits
 LEASE = "repair"
 LEASED = 60.0  # seconds without a sign after which another server takes over
 AT_ONCE = 2  # blobs
-BATCH = 1000  # rows that are looked at before the most endangered are chosen
+ROWS = 10_000  # repair rows that are read before those that sound worst are chosen
+CHOSEN = 1000  # of which the blobs are looked at, for the most endangered to be chosen
+BATCH = 250  # that are mended before all is looked at anew
 LOOKED_UP = 16  # rows of blobs that are read at the same time
 FIRST_REST = 15.0  # seconds until a blob that could not be mended is tried again,
 LONGEST_REST = 600.0  # and at most, when that goes on
+
+_SILENT = re.compile(r"node (\w+) is silent")
+_CENSUS = "census: "  # how reasons begin that a census found
+
+
+def wrongs(reason: str) -> int:
+    """How many fragments a repair's reason speaks of, for those that sound worst to be first."""
+    return len(reason.split("; "))
+
+
+def only_silent(reason: str) -> list[str]:
+    """The nodes that a census found silent; none when the reason says anything else."""
+    said = [_SILENT.fullmatch(each) for each in reason.removeprefix(_CENSUS).split("; ")]
+    nodes = [match[1] for match in said if match is not None]
+    return nodes if len(nodes) == len(said) else []
 
 
 @define
@@ -62,6 +81,7 @@ class Repairer(Periodic):
 
     Args:
         holder: id of this server.
+        repair_after: seconds of a node's silence until its fragments are made anew.
         every: seconds between two looks.
         at_once: blobs that are mended at the same time.
     """
@@ -75,6 +95,7 @@ class Repairer(Periodic):
         mender: Mender,
         clock: IReactorTime,
         holder: str,
+        repair_after: float = REPAIR_AFTER,
         every: float = EVERY,
         at_once: int = AT_ONCE,
     ) -> None:
@@ -84,6 +105,7 @@ class Repairer(Periodic):
         self._mender = mender
         self._clock = clock
         self._holder = holder
+        self._repair_after = repair_after
         self._most = at_once
         self._leased = 0.0  # when the lease was taken or renewed
         self._resting: dict[str, _Rest] = {}
@@ -130,23 +152,40 @@ class Repairer(Periodic):
         self._live = live
 
     async def _due(self) -> list[_Patient]:
-        """What waits and does not rest, the most endangered first."""
+        """Some of what waits and does not rest, the most endangered first."""
         now = self._clock.seconds()
-        rows: Sequence[RepairWork] = await self._catalog.repairs(BATCH + len(self._resting))
+        rows: Sequence[RepairWork] = await self._catalog.repairs(ROWS + len(self._resting))
         waiting = {row.incarnation for row in rows}
         for incarnation in [each for each in self._resting if each not in waiting]:
             del self._resting[incarnation]
-        due = [row for row in rows if not self._rests(row, now)][:BATCH]
+        due = [row for row in rows if not self._rests(row, now) and not self._awaits(row, now)]
+        due = sorted(due, key=lambda row: (-wrongs(row.reason), row.since))[:CHOSEN]
         patients: list[_Patient] = []
         for first in range(0, len(due), LOOKED_UP):
             some = due[first : first + LOOKED_UP]
             found = await together(self._patient(row) for row in some)
             patients += [patient for patient in found if patient is not None]
-        return sorted(patients, key=lambda patient: (patient.spare, patient.work.since))
+        patients.sort(key=lambda patient: (patient.spare, patient.work.since))
+        return patients[:BATCH]
 
     def _rests(self, row: RepairWork, now: float) -> bool:
         rest = self._resting.get(row.incarnation)
         return rest is not None and rest.rev == row.rev and now < rest.until
+
+    def _awaits(self, row: RepairWork, now: float) -> bool:
+        """
+        Whether nothing is wrong but nodes that are silent since not long.
+
+        Then all fragments would be read for nothing.  The blob rests until the first of
+        them counts as gone; when one comes back, all are looked at anyway.
+        """
+        live = {node.id for node in self._members.live()}
+        silent = only_silent(row.reason)
+        left = [self._repair_after - self._members.silence(node) for node in silent]
+        if not left or min(left) <= 0 or live.intersection(silent):
+            return False
+        self._resting[row.incarnation] = _Rest(row.rev, now + min(left), FIRST_REST)
+        return True
 
     @deferred
     async def _patient(self, work: RepairWork) -> _Patient | None:
