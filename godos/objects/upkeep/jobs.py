@@ -167,6 +167,8 @@ class JobRunner(Periodic):
             await abreast(batch.items, self._abreast, lambda item: self._settle(task, record, item))
             cursor = batch.next
             record.advance(cursor or record.job.cursor, batch.others)
+            if batch.again:
+                record.recount()
         job = record.job
         if job.failed == 0 and task.complete:
             return await self._finish(record)

@@ -15,6 +15,7 @@ from godos.protocol.placement import takes_new
 PAGE = 200  # fragments of an inventory that one batch looks at
 COUNTED = 1000  # fragments of an inventory that are counted at a time
 DISK, ROWS = "disk:", "rows:"  # what a cursor goes through
+_TO_ROWS = Batch((), ROWS, again=True)
 
 
 class Leaving:
@@ -91,15 +92,16 @@ class Leaving:
     async def _on_disk(self, after: str) -> Batch:
         store = self._store()
         if store is None:
-            return Batch((), ROWS)
+            return _TO_ROWS
         try:
             held = await store.inventory(FragmentName.parse(after) if after else None, self._page)
         except (NodeUnreachable, NodeFailed, WrongNode):
-            return Batch((), ROWS)
+            return _TO_ROWS
+        if not held:
+            return _TO_ROWS
         names = [each.name for each in held]
         blobs = list(dict.fromkeys(name.incarnation for name in names))
-        behind = f"{DISK}{names[-1]}" if names else ROWS
-        return Batch(blobs, behind, len(names) - len(blobs))
+        return Batch(blobs, f"{DISK}{names[-1]}", len(names) - len(blobs))
 
     async def _in_rows(self, cursor: str) -> Batch:
         if not cursor:

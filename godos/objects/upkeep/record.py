@@ -57,6 +57,10 @@ class Record:
         """Whoever takes the job over goes on at `cursor`; `others` needed nothing."""
         self.job = evolve(self.job, cursor=cursor, done=self.job.done + others)
 
+    def recount(self) -> None:
+        """What failed so far is looked at again."""
+        self.job = evolve(self.job, failed=0, trouble="")
+
     def end_round(self, state: JobState, cursor: str = "") -> None:
         """All was looked at."""
         total = self.job.total or self.job.done

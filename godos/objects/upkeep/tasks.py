@@ -19,12 +19,14 @@ class Batch:
     Some of what is to be looked at.
 
     `items` are for `ITask.settle`; `others` is how many more were looked at and need nothing.
-    `next` is the cursor behind them, None when the round ends here.
+    `next` is the cursor behind them, None when the round ends here.  `again`: all that failed
+    so far in the round is looked at again behind it.
     """
 
     items: Sequence[Any]
     next: str | None
     others: int = 0
+    again: bool = False
 
 
 @frozen
