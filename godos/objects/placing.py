@@ -36,10 +36,10 @@ class Plan:
     live: int  # nodes that are not known dead, whether they take data or not
     incarnation: str
     generation: int = 0  # the first index of its fragments
+    required: int = field(init=False)  # fragments to be durable before the commit
 
-    @property
-    def required(self) -> int:
-        """Fragments to be durable before the commit."""
+    @required.default
+    def _required(self) -> int:
         return quorum.required(self.policy, self.live)
 
     @property

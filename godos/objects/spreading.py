@@ -182,7 +182,8 @@ class Spreading:
         return fan
 
     async def _put_each(self, contents: Contents) -> FanOut:
-        shards = await self._shards()
+        policy = self.plan.policy
+        shards = await self._shards() if policy.coded else [self._held] * policy.width
         header_of = contents.headers(self.plan)
         begun: list[Target] = []
 
@@ -196,10 +197,8 @@ class Spreading:
         return fan
 
     async def _shards(self) -> Sequence[Pieces]:
-        policy = self.plan.policy
-        if not policy.coded:
-            return [self._held] * policy.width
-        sharding = Sharding(policy, self._in_thread)
+        """All of a coded blob."""
+        sharding = Sharding(self.plan.policy, self._in_thread)
         most, rest = await sharding.update(self._held), await sharding.finish()
         return [[*some, *others] for some, others in zip(most, rest, strict=True)]
 

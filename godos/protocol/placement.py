@@ -8,7 +8,6 @@ only the fragments that it gains or loses.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from operator import itemgetter
@@ -19,6 +18,7 @@ from godos.model.policy import Policy
 AUTO = "auto"  # the policy that follows the number of nodes
 FULLEST = 0.95  # share of a disk beyond which it takes no new fragments
 _SCALE = float(1 << 64)
+_FIRST = itemgetter(0)
 _FIRST_TWO = itemgetter(0, 1)
 
 
@@ -60,12 +60,16 @@ def candidates(incarnation: str, nodes: Iterable[Node]) -> list[Node]:
 
     Take as many as the policy asks for, and go on down the list when one refuses.
     """
-    seen: Counter[str] = Counter()
+    ranked = rank(incarnation, filter(takes_new, nodes))
+    seen: dict[str, int] = {}
     rounds = []
-    for node in rank(incarnation, filter(takes_new, nodes)):
-        rounds.append((seen[node.zone], node))
-        seen[node.zone] += 1
-    return [node for _, node in sorted(rounds, key=lambda pair: pair[0])]
+    for node in ranked:
+        before = seen.get(node.zone, 0)
+        seen[node.zone] = before + 1
+        rounds.append((before, node))
+    if len(seen) == len(ranked):
+        return ranked  # each in a zone of its own
+    return [node for _, node in sorted(rounds, key=_FIRST)]
 
 
 def failure_domains(nodes: Sequence[Node]) -> int:
