@@ -174,9 +174,10 @@ class JobRunner(Periodic):
             return await self._finish(record)
         if task.persists:
             record.end_round(JobState.RUNNING)
-            if job.failed:
+            at_once = not job.failed and record.moved_in_round > 0
+            if not at_once:
                 self._take_rest(record)
-            return await record.save() and not job.failed
+            return await record.save() and at_once
         if job.failed and record.moved_in_round:
             record.end_round(JobState.RUNNING)
             return await record.save()
@@ -197,6 +198,8 @@ class JobRunner(Periodic):
     def _take_rest(self, record: Record) -> None:
         job = record.job
         self._rests_until[job.id] = self._clock.seconds() + self._rest
+        if not job.failed:
+            return
         self._log.warn(
             "{kind} job {id} left {failed} blobs where they were: {trouble}",
             kind=job.kind,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from godos.cluster.members import IMembers
-from godos.model.blobs import Blob
+from godos.model.blobs import Blob, BlobState
 from godos.model.catalog import BlobPage, ICatalog
 from godos.model.errors import NodeFailed, NodeUnreachable, NotEnoughNodes, WrongNode
 from godos.model.names import FragmentName
 from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Settled
-from godos.protocol.placement import takes_new
+from godos.protocol.placement import failure_domains, takes_new
 
 PAGE = 200  # fragments of an inventory that one batch looks at
 COUNTED = 1000  # fragments of an inventory that are counted at a time
@@ -114,7 +114,9 @@ class Leaving:
         return Batch([blob.incarnation for blob in naming], behind, len(page.blobs) - len(naming))
 
     def _names(self, blob: Blob) -> bool:
-        return any(placed.node == self._node for placed in blob.layout)
+        """Whether a fragment is to be brought away; one that is being removed needs no other."""
+        named = any(placed.node == self._node for placed in blob.layout)
+        return named and blob.state is BlobState.LIVE
 
     async def settle(self, item: str) -> Settled:
         blob: Blob | None = await self._catalog.blob(item)
@@ -124,8 +126,18 @@ class Leaving:
         mended = await self._mender.mend(blob, frozenset({self._node}), prefer)
         trouble = ""
         if mended.blob is not None and self._names(mended.blob):
-            trouble = mended.trouble or "a fragment found no other node"
+            trouble = self._lacking(blob) or mended.trouble or "a fragment found no other node"
         return Settled(mended.fragments, mended.bytes, trouble)
+
+    def _lacking(self, blob: Blob) -> str:
+        """That there are too few nodes, whatever they say; empty when there are enough."""
+        nodes = failure_domains([n for n in self._members.registered() if n.id != self._node])
+        if nodes >= blob.policy.width:
+            return ""
+        return (
+            f"{blob.policy} needs {blob.policy.width} nodes, and {nodes} would be left: add one, or "
+            "have less wanted and run `godos convert` (of the policy auto it is enough to run it)"
+        )
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from attrs import define, field
 
-from godos.model.blobs import Blob
+from godos.model.blobs import Blob, BlobState
 from godos.model.catalog import BlobPage, ICatalog
 from godos.model.errors import Conflict
 from godos.model.members import Node
@@ -35,7 +35,7 @@ class Leftovers:
 
     def add(self, blob: Blob, node: str, others: Collection[str]) -> None:
         """Take one more blob into account; `others` are the nodes that stay registered."""
-        if all(placed.node != node for placed in blob.layout):
+        if not _needs(blob, node):
             return
         self.blobs += 1
         left = len({placed.shard for placed in blob.layout if placed.node in others})
@@ -44,6 +44,11 @@ class Leftovers:
             self.examples += [blob.incarnation] if len(self.examples) < NAMED else []
         elif left < blob.policy.width:
             self.below += 1
+
+
+def _needs(blob: Blob, node: str) -> bool:
+    """Whether a layout names the node, of a blob that is not being removed."""
+    return blob.state is BlobState.LIVE and any(placed.node == node for placed in blob.layout)
 
 
 async def leftovers(catalog: ICatalog, node: str) -> Leftovers:
@@ -87,7 +92,7 @@ async def want_repairs(catalog: ICatalog, node: str, reason: str) -> int:
     wanted, cursor = 0, None
     while True:
         page: BlobPage = await catalog.blobs(cursor)
-        naming = [b for b in page.blobs if any(placed.node == node for placed in b.layout)]
+        naming = [blob for blob in page.blobs if _needs(blob, node)]
         await abreast(naming, AT_ONCE, lambda blob: catalog.want_repair(blob.incarnation, reason))
         wanted += len(naming)
         cursor = page.cursor

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from godos.model.errors import NodeUnreachable
 from godos.model.members import NodeState
 from godos.model.names import new_id
-from godos.model.objects import PutRequest
+from godos.model.objects import DeleteRequest, PutRequest
 from godos.model.upkeep import Job, JobKind, JobState
+from godos.objects.collection import GRACE
 from godos.objects.upkeep.asking import ask_for, cancel, is_resting
 from godos.objects.upkeep.jobs import EVERY, LOOK, PATIENCE, REST, SAVED, JobRunner
+from godos.objects.upkeep.mending import Mended
 from godos.objects.upkeep.moving import Leaving
 from tests.memory_fragments import MemoryFragments
 from tests.unit.objects.stores import Body, Store, now
@@ -321,6 +323,33 @@ def test_no_job_costs_no_lease() -> None:
     world.drain()
     now(world.runner("second").round())  # at once: the first one took no lease
     assert world.job().state is JobState.DONE
+
+
+def test_what_is_being_removed_is_not_moved() -> None:
+    """Nobody can read it any more, and the collector does not need its node to be there."""
+    world = World(5)
+    for number in range(5):
+        now(world.store.objects.delete("objects", f"k{number}", DeleteRequest()))
+    world.store.clock.advance(GRACE + 1)
+    assert now(world.store.catalog.removals(GRACE))
+    world.drain()
+    now(world.runner().round())
+    assert (world.job().state, world.job().moved) == (JobState.DONE, 0)
+    assert world.mender.calls == []
+
+
+def test_a_round_that_changes_nothing_is_followed_by_a_rest() -> None:
+    """Whatever keeps rows as they are, servers do not spin."""
+    world = World(5)
+    world.mender.mend = lambda blob, *_: succeed(Mended(None))  # says that it is gone
+    world.drain()
+    runner = world.runner()
+    now(runner.round())
+    assert world.job().state is JobState.RUNNING
+    assert not is_resting(world.job())
+    before = world.job().rev
+    now(runner.round())
+    assert world.job().rev == before
 
 
 def test_an_empty_node_is_drained_at_once() -> None:
