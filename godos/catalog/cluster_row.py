@@ -16,6 +16,8 @@ from godos.catalog.writing import Backoff, Turns, Writer
 from godos.model.errors import CannotStart, CatalogEmpty, InvalidRequest
 from godos.model.members import FORMAT, Cluster
 
+IMPORTING = "importing"  # the field of the row that stands there during an import
+
 
 class ClusterRow:
     def __init__(
@@ -73,8 +75,18 @@ class ClusterRow:
         return item
 
 
+def importing_item(checksum: str, rev: str) -> Item:
+    """What stands in the cluster's place while the file with this checksum is imported."""
+    return Item(*META, {"f": FORMAT, IMPORTING: checksum}, rev)
+
+
 def _readable(item: Item) -> Cluster:
     written: Any = item.data.get("f")
+    if IMPORTING in item.data:
+        raise CannotStart(
+            "an import into this catalog goes on, or was interrupted: then do it again with "
+            "the same file"
+        )
     if written != FORMAT:
         raise CannotStart(
             f"the catalog has format {written!r}, and this godos reads {FORMAT}: "

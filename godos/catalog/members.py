@@ -68,10 +68,10 @@ class Members:
 
     async def node(self, node_id: str) -> Node | None:
         item = await self._items.get(NODES, node_id.encode())
-        return None if item is None else _node_of(item)
+        return None if item is None else node_of(item)
 
     async def nodes(self) -> Sequence[Node]:
-        return [_node_of(item) for item in await self._all(NODES)]
+        return [node_of(item) for item in await self._all(NODES)]
 
     async def remove_node(self, node: Node) -> None:
         place = NODES, node.id.encode()
@@ -83,7 +83,7 @@ class Members:
             raise Conflict(f"the row of node {node.id} changed meanwhile: look, then try again")
 
     async def _wrote(self, node: Node, condition: Condition) -> bool:
-        refusal = await self._writer.write([Put(_node_item(node), condition)])
+        refusal = await self._writer.write([Put(node_item(node), condition)])
         if refusal is None or refusal.is_own(node.rev):
             return True
         refusal.or_unknown()
@@ -120,7 +120,7 @@ def _is(standing: Node | None) -> Condition:
     return Absent() if standing is None else RevIs(standing.rev)
 
 
-def _node_item(node: Node) -> Item:
+def node_item(node: Node) -> Item:
     return row(
         NODES,
         node.id.encode(),
@@ -138,7 +138,7 @@ def _node_item(node: Node) -> Item:
     )
 
 
-def _node_of(item: Item) -> Node:
+def node_of(item: Item) -> Node:
     data = fields(item)
     return Node(
         id=item.s.decode(),

@@ -62,7 +62,7 @@ class Users:
             return
         if standing.rev != user.rev:
             raise _changed(user)
-        gone = [Delete(*place) for place in _own(user_of(standing))]
+        gone = [Delete(*place) for place in own_places(user_of(standing))]
         refusal = await self._writer.write([Delete(USERS, standing.s, RevIs(user.rev)), *gone])
         if refusal is None:
             return
@@ -106,7 +106,7 @@ def user_of(item: Item) -> User:
     )
 
 
-def _own(user: User) -> set[Place]:
+def own_places(user: User) -> set[Place]:
     """What only one user can have."""
     places = {(USER_NAMES, user.name.encode())}
     if user.email:
@@ -116,7 +116,7 @@ def _own(user: User) -> set[Place]:
 
 def _claims(user: User, before: User | None) -> list[Action]:
     """What `user` takes, on condition that nobody has it, and what it leaves."""
-    old, new = (set() if before is None else _own(before)), _own(user)
+    old, new = (set() if before is None else own_places(before)), own_places(user)
     taken = [Put(row(*place, user.rev, user=user.id), Absent()) for place in sorted(new - old)]
     return [*taken, *(Delete(*place) for place in sorted(old - new))]
 

@@ -10,6 +10,7 @@ import click
 
 from godos.cli.parameters import Parsed
 from godos.cli.running import run
+from godos.cli.state_files import export, import_
 from godos.deferreds import WorkerPool, deferred
 from godos.messaging.addresses import SqsAddress, parse_queue
 from godos.model.members import Cluster
@@ -25,6 +26,10 @@ _THREADS = 2
 @click.group()
 def state() -> None:
     """The catalog and the queues of a cluster."""
+
+
+state.add_command(export)
+state.add_command(import_)
 
 
 @state.command()

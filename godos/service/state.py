@@ -47,6 +47,11 @@ class OpenCatalog:
         assert self._catalog is not None
         return self._catalog
 
+    def items(self) -> IItemStore:
+        """What it is kept in, once it is open."""
+        assert self._items is not None
+        return self._items
+
     @property
     def step(self) -> Step:
         """Open it, and close it."""

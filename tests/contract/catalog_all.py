@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.contract.catalog import CatalogContract
 from tests.contract.catalog_amends import AmendsContract
+from tests.contract.catalog_backup import BackupContract
 from tests.contract.catalog_events import EventsContract
 from tests.contract.catalog_settings import SettingsContract
 from tests.contract.catalog_upkeep import UpkeepContract
@@ -16,6 +17,7 @@ class WholeCatalogContract(
     AmendsContract,
     UploadsContract,
     UpkeepContract,
+    BackupContract,
     EventsContract,
     UsersContract,
     CatalogContract,
