@@ -38,10 +38,11 @@ from godos.catalog.upload_listings import UploadListings
 from godos.catalog.uploads import Uploads
 from godos.catalog.users import Users
 from godos.catalog.versions import Versions
+from godos.catalog.waste import WasteList
 from godos.catalog.writing import Backoff, Writer
 from godos.deferreds import deferred
 from godos.model.blobs import Blob, Placed
-from godos.model.catalog import BlobPage, Event, ICatalog, Removal, RepairWork
+from godos.model.catalog import BlobPage, Event, ICatalog, Removal, RepairWork, WastePage
 from godos.model.errors import NoSuchKey, NoSuchVersion
 from godos.model.members import ApiServer, Cluster, Node, NodeState
 from godos.model.multipart import MultipartUpload, NewPart, Part, PartsPage, UploadsPage
@@ -120,6 +121,7 @@ class Catalog:
         )
         self._repairs = Repairs(items, writer, clock, draw_id)
         self._blobs = Blobs(items, writer, self._repairs, draw_id)
+        self._waste = WasteList(items, self._manifests)
         self._collection = Collection(items, writer, self._manifests, clock, draw_id)
         self._upload_ends = UploadEnds(
             items, writer, self._uploads, self._manifests, clock, draw_id
@@ -395,6 +397,10 @@ class Catalog:
     @deferred
     async def removed(self, removal: Removal) -> None:
         await self._collection.removed(removal)
+
+    @deferred
+    async def waste(self, cursor: str | None = None, limit: int = 1000) -> WastePage:
+        return await self._waste.page(cursor, limit)
 
     # -- upkeep ----------------------------------------------------------------------------
     @deferred

@@ -14,12 +14,15 @@ COMMANDS: Mapping[str, str] = {
     "bucket": "godos.cli.bucket",
     "convert": "godos.cli.convert",
     "disk": "godos.cli.disk",
+    "explain": "godos.cli.explain",
+    "gc": "godos.cli.gc",
     "get": "godos.cli.get",
     "ls": "godos.cli.ls",
     "node": "godos.cli.node",
     "put": "godos.cli.put",
     "rebalance": "godos.cli.rebalance",
     "state": "godos.cli.state",
+    "status": "godos.cli.status",
     "user": "godos.cli.user",
 }
 

@@ -39,6 +39,35 @@ class Removal:
 
 
 @frozen
+class Waste:
+    """
+    A blob, or the list of `parts` of an object, that lost a reference and is looked at after
+    its grace.
+
+    It stays when it is `referred` to by something else.  `size` is the blob's in bytes and
+    `nodes` are those of its layout.  `condemned`: its removal has begun.  `again`: it was
+    shared, and is kept for one more grace after the first.
+    """
+
+    id: str
+    since: float  # seconds since the epoch
+    referred: bool
+    parts: bool = False
+    size: int = 0
+    condemned: bool = False
+    nodes: tuple[str, ...] = ()
+    again: bool = False
+
+
+@frozen
+class WastePage:
+    """`cursor` goes on after it, None after the last; a page may be empty."""
+
+    waste: Sequence[Waste]
+    cursor: str | None
+
+
+@frozen
 class RepairWork:
     """A blob that was left, or found, below target; `rev` changes with every new reason."""
 
@@ -322,6 +351,9 @@ class ICatalog(Interface):
 
     def removed(removal: Removal) -> Deferred[None]:
         """The fragments are gone: delete the rows."""
+
+    def waste(cursor: str | None = None, limit: int = 1000) -> Deferred[WastePage]:
+        """What `removals` will look at, and when; changes nothing."""
 
     # -- upkeep ----------------------------------------------------------------------------
     def census() -> Deferred[Census | None]:

@@ -23,6 +23,9 @@ class Action(StrEnum):
     LIST_BUCKETS = "s3:ListAllMyBuckets"
     METRICS = "godos:Metrics"
     LOCATE = "godos:Locate"
+    STATUS = "godos:Status"
+    EXPLAIN = "godos:Explain"
+    COLLECT = "godos:Collect"
 
     # -- a bucket -----------------------------------------------------------------------
     CREATE_BUCKET = "s3:CreateBucket"

@@ -1,4 +1,4 @@
-"""What is neither object nor bucket: status, health, metrics, and who holds an object."""
+"""What is neither object nor bucket: health, metrics, how the store is, and where objects are."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from godos.web.errors import InvalidArgument, InvalidURI, NoSuchResource, VerbNo
 from godos.web.exchange import IExchange
 from godos.web.target import parse_names, parse_query, split, version_of
 from godos.web.twisted_request import exchange_of
+from godos.web.upkeep_pages import UpkeepPages
 
 READY_PATIENCE = 5.0  # seconds for the answer whether the server can serve
 LOCATE = b"/-/locate"
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _READ = "GET, HEAD"
+_COLLECT = b"/-/gc"
 
 # Answers the reasons why the server cannot serve now; none when it can.
 Ready = Callable[[], "Deferred[Sequence[str]]"]
@@ -75,6 +77,8 @@ class Admin:
 
     Args:
         verbs: answers a `GET /` of an S3 client, which is its list of buckets.
+        upkeep: tells how the store is, and why objects are where they are; a server that
+            does not look after a store has none.
     """
 
     app = Klein()
@@ -90,6 +94,7 @@ class Admin:
         ready: Ready,
         counters: Counters,
         clock: IReactorTime,
+        upkeep: UpkeepPages | None = None,
     ) -> None:
         self._objects = objects
         self._authorise = authorise
@@ -97,6 +102,7 @@ class Admin:
         self._ready = ready
         self._counters = counters
         self._clock = clock
+        self._upkeep = upkeep
 
     # -- routes -------------------------------------------------------------------------
     @app.route("/", methods=["GET"])
@@ -127,6 +133,27 @@ class Admin:
         """Ask the nodes who holds an object."""
         return self._answer(exchange_of(request), self._locate)
 
+    @app.route("/-/status", methods=["GET"])
+    def status(self, request: IRequest) -> Deferred[None]:
+        """How the store is."""
+        return self._answer(exchange_of(request), self._upkeep_pages.status)
+
+    @app.route("/-/explain/<anything:_>", methods=["GET"])
+    def explain(self, request: IRequest, _: str) -> Deferred[None]:
+        """Where the fragments of an object are, and why."""
+        return self._answer(exchange_of(request), self._upkeep_pages.explain)
+
+    @app.route("/-/gc", methods=["POST"])
+    def collect(self, request: IRequest) -> Deferred[None]:
+        """Remove now what is due."""
+        return self._answer(exchange_of(request), self._upkeep_pages.collect)
+
+    @property
+    def _upkeep_pages(self) -> UpkeepPages:
+        if self._upkeep is None:
+            raise NotFound
+        return self._upkeep
+
     @app.handle_errors(NotFound)
     def not_found(self, request: IRequest, failure: Failure) -> Deferred[None]:  # noqa: ARG002
         """No resource has this name."""
@@ -134,7 +161,7 @@ class Admin:
 
     @app.handle_errors(MethodNotAllowed)
     def not_allowed(self, request: IRequest, failure: Failure) -> Deferred[None]:  # noqa: ARG002
-        """All resources can only be read."""
+        """Most resources can only be read."""
         return self._answer(exchange_of(request), self._read_only)
 
     @deferred
@@ -181,8 +208,10 @@ class Admin:
 
     async def _show_metrics(self, exchange: IExchange) -> Answer:
         await self._authorise(exchange, Action.METRICS, "", "")
-        body = self._counters.render().encode("utf-8")
-        return Answer(200, [(b"Content-Type", _METRICS_TYPE)], body)
+        text = self._counters.render()
+        if self._upkeep is not None:
+            text += await self._upkeep.gauges()
+        return Answer(200, [(b"Content-Type", _METRICS_TYPE)], text.encode("utf-8"))
 
     async def _locate(self, exchange: IExchange) -> Answer:
         path, query = split(exchange.target)
@@ -214,5 +243,7 @@ class Admin:
     async def _no_resource(self, _: IExchange) -> Answer:
         raise NoSuchResource("there is no resource of this name below /-/")
 
-    async def _read_only(self, _: IExchange) -> Answer:
-        raise VerbNotAllowed(f"this resource has no such verb: it has {_READ}", _READ)
+    async def _read_only(self, exchange: IExchange) -> Answer:
+        path, _ = split(exchange.target)
+        allowed = "POST" if path == _COLLECT else _READ
+        raise VerbNotAllowed(f"this resource has no such verb: it has {allowed}", allowed)
