@@ -2,29 +2,38 @@
 Removing what nothing refers to any more: overwritten, deleted, abandoned.
 
 The catalog decides (`ICatalog.removals`); here the fragments are deleted, node by node,
-and only when every node of a layout said so are the rows.  A node that has not what it
-should may have lost it to another, by hand: then all are asked first.
+and only when every node of a layout said so are the rows.  All that live are asked for more of
+the same blobs, for work that was broken off may have left fragments beside the layout, of
+its generation or another.  A node that has not what it should may have lost it to another, by
+hand: then it takes the answer of every node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
+from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from godos.cluster.members import IMembers
 from godos.cluster.periodic import Periodic
-from godos.deferreds import deferred
+from godos.cluster.together import together
+from godos.deferreds import deferred, within
+from godos.model.blobs import Placed
 from godos.model.catalog import ICatalog, Removal
 from godos.model.errors import GodosError
 from godos.model.locating import ILocator, Located
 from godos.model.names import FragmentName
+from godos.objects.upkeep.abreast import abreast
 
 GRACE = 24 * 3600.0  # seconds between the last use of a blob and its removal
 EVERY = 60.0  # seconds between two rounds
 LEASE = "collect"
 BATCH = 100  # blobs asked for at a time
+AT_ONCE = 8  # blobs whose fragments are removed at the same time
+PATIENCE = 30.0  # seconds for a node to tell what it holds, or to remove a fragment
 
 
 class _Fate(Enum):
@@ -59,33 +68,65 @@ class Collector(Periodic):
         self._members = members
         self._locator = locator
         self._holder = holder
+        self._clock = clock
         self._grace = grace
-        self._every = every
         self.removed = 0
 
     @deferred
     async def round(self) -> None:
         """Remove what is due.  Fails as the catalog does; the next round goes on."""
-        if not await self._catalog.try_lease(LEASE, self._holder, 3 * self._every):
-            return
-        while True:
+        while await self._catalog.try_lease(LEASE, self._holder, 3 * self._every):
             removals = await self._catalog.removals(self._grace, BATCH)
-            done = [removal for removal in removals if await self._remove(removal)]
-            if len(removals) < BATCH or not done:
+            before = self.removed
+            await self._remove_all(removals)
+            if len(removals) < BATCH or self.removed == before:
                 return
 
-    async def _remove(self, removal: Removal) -> bool:
-        """Tells whether the blob is gone from all its nodes, and so from the catalog."""
+    async def _remove_all(self, removals: Sequence[Removal]) -> None:
+        beside = await self._beside([removal.blob.incarnation for removal in removals])
+        await abreast(
+            removals,
+            AT_ONCE,
+            lambda removal: self._remove(removal, beside[removal.blob.incarnation]),
+        )
+
+    async def _beside(self, incarnations: Sequence[str]) -> Mapping[str, set[Placed]]:
+        """All fragments of these blobs, as far as nodes that live say so now."""
+        found: dict[str, set[Placed]] = {incarnation: set() for incarnation in incarnations}
+        if found:
+            nodes = [node.id for node in self._members.live()]
+            answers = await together(self._held(node, incarnations) for node in nodes)
+            for node, held in zip(nodes, answers, strict=True):
+                for incarnation, indexes in held.items():
+                    found[incarnation].update(Placed(index, node) for index in indexes)
+        return found
+
+    @deferred
+    async def _held(self, node: str, incarnations: Sequence[str]) -> Mapping[str, Sequence[int]]:
+        """Nothing of a node that does not tell: what the layout names is asked for anyway."""
+        store = self._members.fragments(node)
+        if store is None:
+            return {}
+        try:
+            held = await within(PATIENCE, store.holds(incarnations), self._clock)
+        except CancelledError:
+            raise
+        except (GodosError, TimeoutError) as error:
+            self._log.debug("node {node} was asked in vain: {error}", node=node, error=error)
+            return {}
+        return {each: held[each] for each in incarnations if each in held}
+
+    async def _remove(self, removal: Removal, beside: set[Placed]) -> None:
+        """Remove a blob's fragments, and its rows when all are gone from all its nodes."""
         incarnation = removal.blob.incarnation
-        places = [(placed.node, placed.index) for placed in removal.blob.layout]
-        fates = [await self._removed(incarnation, *place) for place in places]
+        places = dict.fromkeys((*removal.blob.layout, *beside))
+        fates = [await self._removed(incarnation, at.node, at.index) for at in places]
         if _Fate.OPEN in fates:
-            return False
+            return
         if _Fate.MISSING in fates and not await self._found_and_removed(incarnation):
-            return False
+            return
         await self._catalog.removed(removal)
         self.removed += 1
-        return True
 
     async def _found_and_removed(self, incarnation: str) -> bool:
         """
@@ -117,12 +158,15 @@ class Collector(Periodic):
             return _Fate.MISSING if left else _Fate.OPEN
         name = FragmentName(incarnation, index)
         try:
-            return _Fate.REMOVED if await store.remove(name) else _Fate.MISSING
-        except GodosError as error:
+            removed = await within(PATIENCE, store.remove(name), self._clock)
+        except CancelledError:
+            raise
+        except (GodosError, TimeoutError) as error:
             self._log.warn(
                 "fragment {name} stays on node {node} for now: {error}",
                 name=str(name),
                 node=node,
-                error=error,
+                error=str(error) or "it did not answer in time",
             )
             return _Fate.OPEN
+        return _Fate.REMOVED if removed else _Fate.MISSING

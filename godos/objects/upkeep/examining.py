@@ -31,7 +31,7 @@ from godos.model.policy import Policy
 from godos.protocol.coding import Coding
 from godos.protocol.placement import rank
 
-REPAIR_AFTER = 900.0  # seconds of silence after which a node's fragments are made anew elsewhere
+REPAIR_AFTER = 600.0  # seconds of silence after which a node's fragments are made anew elsewhere
 ASK = 5.0  # seconds for a node to say what it holds
 READ_BACK = 60.0  # seconds for a node to read a fragment back, and
 SLOWEST = 4 << 20  # bytes a second beyond that

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
+from godos.model.blobs import Blob, FragmentHeader
 from godos.model.errors import NodeUnreachable
 from godos.model.locating import Located
 from godos.model.names import FragmentName
 from godos.model.objects import DeleteRequest, PutRequest
-from godos.objects.collection import EVERY, GRACE, Collector
+from godos.objects.collection import BATCH, EVERY, GRACE, PATIENCE, Collector
 from tests.unit.objects.stores import Body, Store, now
 
 A_BIT = 60.0
@@ -169,3 +170,76 @@ def test_a_fragment_that_cannot_be_looked_for_keeps_the_work_open() -> None:
     now(work.round())
     assert store.fragments == 0
     assert work.removed == 1
+
+
+def coded(size: int = 2_000_000) -> tuple[Store, Blob]:
+    """A coded blob that nothing refers to any more."""
+    store = Store(7, "ec=4+2")
+    put(store, bytes(size))
+    name = next(name for node in store.nodes for name in node.fragments)
+    blob = now(store.catalog.blob(name.incarnation))
+    now(store.objects.delete("objects", "k", DeleteRequest()))
+    store.clock.advance(GRACE + A_BIT)
+    return store, blob
+
+
+def test_all_fragments_of_a_coded_blob_go() -> None:
+    """Each from its node."""
+    store, _ = coded()
+    assert store.fragments == 6
+    now(collector(store).round())
+    assert store.fragments == 0
+
+
+def test_fragments_of_another_generation_go_as_well() -> None:
+    """They are left by a conversion that was broken off; on whatever node they are."""
+    store, blob = coded()
+    for number, node in enumerate(store.nodes):
+        name = FragmentName(blob.incarnation, 100 + number)
+        header = FragmentHeader(name, 1, blob.size, blob.sha256, "ec=5+2")
+        now(node.put(header, [b"x"]))
+    assert store.fragments == 13
+    work = collector(store)
+    now(work.round())
+    assert store.fragments == 0
+    assert work.removed == 1
+
+
+def test_a_node_that_hangs_does_not_end_collecting() -> None:
+    """It is given up after a while, and its blobs wait; those of others go."""
+    store = Store(4, "copies=1")
+    for number in range(12):
+        put(store, b"%d" % number, f"k{number}")
+        now(store.objects.delete("objects", f"k{number}", DeleteRequest()))
+    hung = next(node for node in store.nodes if node.fragments)
+    others = store.fragments - len(hung.fragments)
+    assert others
+    hung.remove = lambda name: Deferred()
+    hung.holds = lambda incarnations: Deferred()
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    done = work.round()
+    for _ in range(60):
+        store.clock.advance(PATIENCE / 2)
+    now(done)
+    assert work.removed == others
+    assert store.fragments == len(hung.fragments)
+
+
+def test_who_lost_the_lease_stops() -> None:
+    """Between two batches."""
+    store = Store(1)
+    for number in range(BATCH + 20):
+        put(store, b"%d" % number, f"k{number}")
+        now(store.objects.delete("objects", f"k{number}", DeleteRequest()))
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    try_lease, times = store.catalog.try_lease, []
+    store.catalog.try_lease = lambda *a: (
+        times.append(a)
+        or (  # type: ignore[method-assign]
+            try_lease(*a) if len(times) == 1 else succeed(False)
+        )
+    )
+    now(work.round())
+    assert work.removed == BATCH
