@@ -10,6 +10,7 @@ import apsw
 import boto3
 
 from godos.catalog.items import Item
+from godos.catalog.places import ONLY
 
 
 def rows(state: str, kind: str = "") -> list[Item]:
@@ -48,7 +49,8 @@ def layout(state: str, key: str) -> set[str]:
 
 def holders(state: str, key: str) -> list[str]:
     """The same, in the order in which a reader asks them."""
-    (blob,) = rows(state, f"B#{incarnation(state, key)}")
+    found = rows(state, f"B#{incarnation(state, key)}")
+    (blob,) = [row for row in found if row.s == ONLY]
     return [node for _, node in blob.data["layout"]]
 
 

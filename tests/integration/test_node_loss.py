@@ -78,7 +78,8 @@ def test_one_of_three_is_killed(store: Cluster) -> None:
     api, body = store["api"], content("large", size=6 * MIB)
     assert api.put("before", body).status_code == 200
     store["data-1"].kill()
-    for name, bytes_ in (("large-without", body), ("small-without", b"small")):
+    other = content("another large", size=6 * MIB)
+    for name, bytes_ in (("large-without", other), ("small-without", b"small")):
         assert api.put(name, bytes_).status_code == 200
         assert api.get(name).content == bytes_
         assert layout(store.state, name) == nodes(store, "data-1")
@@ -94,7 +95,8 @@ def test_one_of_three_hangs(store: Cluster) -> None:
     api, body = store["api"], content("hanging", size=3 * MIB)
     assert api.put("before-hanging", body).status_code == 200
     store["data-2"].freeze()
-    for number, bytes_ in enumerate((body, b"small", body, b"small")):
+    others = [content("hanging too", number, 3 * MIB) for number in range(2)]
+    for number, bytes_ in enumerate((others[0], b"small", others[1], b"small")):
         name, began = f"hanging-{number}", time.monotonic()
         assert api.put(name, bytes_).status_code == 200
         assert api.get(name).content == bytes_
