@@ -28,6 +28,7 @@ from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from godos.objects.trials import Trials
 from godos.objects.usage import UsageSurvey
+from godos.service.health_pages import health_pages
 from godos.service.lifecycle import Step, service_step
 from godos.service.notifications import EventQueues
 from godos.service.pools import pools_step
@@ -96,6 +97,7 @@ class Front:
         self.members: Any = None
         self.locator: Any = None
         self._placer: Any = None
+        self._collector: Any = None
         self.objects: Any = None
         self.catalog_users = 0  # when this started
         self._sources: Any = None
@@ -147,10 +149,10 @@ class Front:
     def _collect(self) -> Deferred[IService]:
         catalog = self._around.catalog()
         grace = self._around.upkeep.collect_after
-        collector = Collector(
+        self._collector = Collector(
             catalog, self.members, self.locator, self._reactor, new_id(), grace, min(60.0, grace)
         )
-        return succeed(collector)
+        return succeed(self._collector)
 
     def _expire(self) -> Deferred[IService]:
         catalog, day = self._around.catalog(), self._around.s3.lifecycle_day
@@ -222,7 +224,17 @@ class Front:
             Trials(self._queues, reactor),
         )
         verbs = s3.serving.serve
-        admin = Admin(self.objects, s3.pipeline.admit, verbs, self.unready, counters, reactor)
+        authorise = s3.pipeline.admit
+        pages = health_pages(
+            reactor,
+            around.catalog(),
+            self.members,
+            authorise,
+            self.upkeep,
+            lambda: self._collector,
+            self._background,
+        )
+        admin = Admin(self.objects, authorise, verbs, self.unready, counters, reactor, pages)
 
         def of_bucket(exchange: IExchange) -> bool:
             """Whether the host is a bucket, in which every path is a key."""

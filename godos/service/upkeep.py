@@ -13,8 +13,10 @@ from godos.model.names import new_id
 from godos.objects.redundancy import Redundancy
 from godos.objects.sources import Sources
 from godos.objects.upkeep.census import CensusTaker
+from godos.objects.upkeep.kinds import job_runner
 from godos.objects.upkeep.mending import Mender
 from godos.objects.upkeep.pace import Pace
+from godos.objects.upkeep.policy_changes import PolicyChanges
 from godos.objects.upkeep.repair import Repairer
 from godos.service.lifecycle import Step, service_step
 from godos.service.pools import pools_step
@@ -50,6 +52,7 @@ class Upkeep:
         self.mender: Any = None
         self.repairer: Any = None
         self.census: Any = None
+        self.jobs: Any = None
 
     @property
     def steps(self) -> list[Step]:
@@ -58,6 +61,8 @@ class Upkeep:
             pools_step(self._reactor, self._threads),
             service_step("repairing what is below target", self._repair),
             service_step("counting fragments on disks", self._count),
+            service_step("working on jobs", self._work),
+            service_step("comparing policies", self._compare),
         ]
 
     def _repair(self) -> Any:
@@ -91,3 +96,21 @@ class Upkeep:
             stray_grace=settings.stray_grace,
         )
         return succeed(self.census)
+
+    def _work(self) -> Any:
+        self.jobs = job_runner(
+            self._catalog(),
+            self._sources().members,
+            self.mender,
+            self._redundancy,
+            self._reactor,
+            self._threads,
+            new_id(),
+        )
+        return succeed(self.jobs)
+
+    def _compare(self) -> Any:
+        members = self._sources().members
+        return succeed(
+            PolicyChanges(self._catalog(), members, self._redundancy, self._reactor, new_id())
+        )

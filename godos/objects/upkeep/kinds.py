@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from godos.cluster.members import IMembers
 from godos.deferreds import InThread, deferred
 from godos.model.catalog import ICatalog
-from godos.model.members import NodeState
+from godos.model.errors import NodeFailed, NodeUnreachable, WrongNode
 from godos.model.upkeep import Job, JobKind
 from godos.objects.redundancy import Redundancy
 from godos.objects.upkeep.conversion import Conversion
@@ -70,8 +70,16 @@ async def forget_replaced(catalog: ICatalog, members: IMembers, job: Job, now: f
 
     One that lives is removed by its operator, once they stopped it or not.
     """
-    if job.kind is not JobKind.REPLACE:
-        return
-    alive = {node.id for node in members.live() if node.state is not NodeState.FAILED}
-    if job.node not in alive:
+    if job.kind is JobKind.REPLACE and not await _answers(members, job.node):
         await forget(catalog, job.node, now)
+
+
+async def _answers(members: IMembers, node: str) -> bool:
+    store = members.fragments(node)
+    if store is None or all(live.id != node for live in members.live()):
+        return False
+    try:
+        await store.inventory(None, 1)
+    except (NodeUnreachable, NodeFailed, WrongNode):
+        return False
+    return True
