@@ -15,6 +15,7 @@ from godos.cli.keys import json_option
 from godos.cli.opening import state_option, with_catalog
 from godos.cli.parameters import in_words, on_one_line
 from godos.cli.server import Server
+from godos.cli.status import many
 from godos.cli.store import endpoint_option
 from godos.cli.times import span
 from godos.model.catalog import ICatalog, Waste
@@ -25,6 +26,7 @@ from godos.objects.upkeep.strays import GRACE as STRAY_GRACE
 from godos.service.values import State
 
 _LOOK_EVERY = 1.0  # seconds between two looks at how far a census is
+_MOST_IDLE = 60.0  # seconds without a census under way
 _SECONDS = click.FloatRange(min=0)
 
 
@@ -104,8 +106,8 @@ class _Plan:
         if self._as_json:
             return
         click.echo(
-            f"{self._blobs} blobs, {in_words(self._bytes)}, and {self._strays} stray fragments "
-            "wait for their removal."
+            f"{many(self._blobs, 'blob')}, {in_words(self._bytes)}, and "
+            f"{many(self._strays, 'stray fragment')} wait for their removal."
         )
         if held:
             click.echo(
@@ -192,15 +194,21 @@ def _collect(endpoint: str, yes: bool) -> None:
         click.echo("The server goes on; `godos status` tells how far it is.", err=True)
         raise SystemExit(130) from None
     click.echo(
-        f"Counted {census['blobs']} blobs, {in_words(census['bytes'])}: "
+        f"Counted {many(census['blobs'], 'blob')}, {in_words(census['bytes'])}: "
         f"{census['below_target']} below target, {census['lost']} lost; "
-        f"{census['strays']} stray fragments are or were in quarantine."
+        f"{many(census['strays'], 'stray fragment')} in quarantine."
     )
     _warn(census["silent"])
 
 
 def _counted(server: Server, began: float, sleep: Callable[[float], object]) -> Mapping[str, Any]:
-    """The census that began then, once it has finished."""
+    """
+    The census that began then, once it has finished.
+
+    Raises:
+        ClickException: the server does not count, for longer than it takes to begin.
+    """
+    idle = 0.0
     with click.progressbar(length=1000, label="counting", file=sys.stderr) as bar:
         while True:
             document = server.get("/-/status")
@@ -210,6 +218,9 @@ def _counted(server: Server, began: float, sleep: Callable[[float], object]) -> 
             counting = document["counting"]
             if counting is not None and counting["of"]:
                 bar.update(1000 * counting["looked"] // counting["of"] - bar.pos)
+            idle = 0.0 if counting is not None else idle + _LOOK_EVERY
+            if idle > _MOST_IDLE:
+                raise click.ClickException("the server did not count: its log says why")
             sleep(_LOOK_EVERY)
 
 

@@ -81,13 +81,13 @@ def _of_census(document: _Document) -> Iterator[str]:
     if census is not None:
         yield (
             f"last census   {ago(census['finished'], now)}, took "
-            f"{span(census['finished'] - census['started'])}: {census['blobs']} blobs, "
-            f"{in_words(census['bytes'])}, {census['fragments']} fragments"
+            f"{span(census['finished'] - census['started'])}: {many(census['blobs'], 'blob')}, "
+            f"{in_words(census['bytes'])}, {many(census['fragments'], 'fragment')}"
         )
         yield (
             f"              {census['below_target']} below target, {census['lost']} lost, "
             f"{census['unreachable']} unreachable, {census['unverified']} unverified for "
-            f"{census['verify_days']:g} days, {census['strays']} stray fragments"
+            f"{census['verify_days']:g} days, {many(census['strays'], 'stray fragment')}"
         )
     if document["counting"] is not None:
         looked, of = document["counting"]["looked"], document["counting"]["of"]
@@ -135,6 +135,11 @@ def _nodes(document: _Document) -> Iterator[Sequence[str]]:
             in_words(node["capacity"]),
             moment(since) if since else "not yet",
         )
+
+
+def many(number: int, what: str) -> str:
+    """`1 blob`, `2 blobs`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def table(rows: Iterator[Sequence[str]]) -> Iterator[str]:
