@@ -81,13 +81,26 @@ def _close_upload(closing: Closing, rows: Sequence[Item]) -> None:
     if heading is not None and fields(heading)["bid"] not in closing.buckets:
         closing.drop("uploads of buckets that are not there", name, heading)
         heading, opened = None, False
-    for item in rows:
-        if item.s != ONLY:
+    parts = [item for item in rows if item.s != ONLY]
+    listed = [item for item in parts if _is_listed(closing, item)]
+    if listed and heading is not None and opened:  # it was seen before, and the list after
+        closing.drop("uploads that were completed meanwhile", name, heading)
+        heading, opened = None, False
+    # What ends an upload without a list would let go of references that the list has now.
+    closing.spool.drop((item.p, item.s) for item in listed)
+    for item in parts:
+        if item not in listed:
             _close_part(closing, name, item, opened)
     if heading is not None and opened:
         _list(closing, heading)
     if not closing.spool.knows(_DUE, name):
         closing.spool.put([due(name, closing.now, closing.draw_id())])
+
+
+def _is_listed(closing: Closing, item: Item) -> bool:
+    """Whether a list of parts has it."""
+    part = part_of(item)
+    return closing.spool.knows(OWNED, part.incarnation or "", part.reference)
 
 
 def _close_part(closing: Closing, name: str, item: Item, opened: bool) -> None:

@@ -20,7 +20,7 @@ from godos.catalog.sqlite_format import open_reader
 from godos.catalog.sqlite_reads import get_scan
 from godos.model.errors import CatalogUnavailable
 
-_PAGES = 4096  # of SQLite's, copied in one step
+_PAGES = 4096
 _ITEMS = 1000
 
 
@@ -29,10 +29,11 @@ class Snapshot:
     Args:
         path: the catalog's file, which its owner has open.
         copy: the file to be made, which only its owner may read; `close` removes it.
+        pages: of SQLite's that are copied in one step.
     """
 
-    def __init__(self, path: str, copy: str) -> None:
-        self._path, self._copy = path, copy
+    def __init__(self, path: str, copy: str, pages: int = _PAGES) -> None:
+        self._path, self._copy, self._pages = path, copy, pages
         self._connection: apsw.Connection | None = None
         self.items = 0
 
@@ -52,7 +53,7 @@ class Snapshot:
             source.execute("BEGIN; SELECT 1 FROM items LIMIT 1").fetchall()
             with self._connection.backup("main", source, "main") as backup:
                 while not backup.done:
-                    backup.step(_PAGES)
+                    backup.step(self._pages)
                     yield backup.page_count, backup.page_count - backup.remaining
             count = self._connection.execute("SELECT count(*) FROM items").fetchone()
             self.items = 0 if count is None else count[0]
