@@ -135,8 +135,8 @@ class Leaving:
         if nodes >= blob.policy.width:
             return ""
         return (
-            f"{blob.policy} needs {blob.policy.width} nodes, and {nodes} would be left: add one, or "
-            "have less wanted and run `godos convert` (of the policy auto it is enough to run it)"
+            f"{blob.policy} needs {blob.policy.width} nodes, and {nodes} would be left: add one, "
+            "or have less wanted and run `godos convert` (with the policy auto, just run it)"
         )
 
     async def close(self) -> None:
