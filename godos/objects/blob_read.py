@@ -56,5 +56,6 @@ class BlobRead:
         await self._part.refuse(position, error)
 
     async def close(self) -> None:
-        """Let go of everything, at any time.  Never fails."""
+        """Let go of everything, at any time; nothing is read any more.  Never fails."""
+        self._stop = 0
         await self._part.close()

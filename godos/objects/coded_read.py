@@ -77,9 +77,10 @@ class CodedRead:
         while True:
             if not self._cuts:
                 self._open_window()
+            cut = self._cuts[0]
             try:
-                got = await self._gather(self._cuts[0])
-                data = await self._decoded(self._cuts[0], got)
+                got = await self._gather(cut)
+                data = await self._decoded(cut, got)
             except FragmentDamaged as error:  # of the code: shards fail on their own
                 self._drop_window()
                 self._search.refuse(frozenset(lane.placed for lane in got), error)
@@ -88,7 +89,8 @@ class CodedRead:
                 raise
             else:
                 self._givers.gave(self.position, *(lane.placed for lane in got))
-                self._cuts.popleft()
+                if self._cuts:  # else it was closed meanwhile
+                    self._cuts.popleft()
                 self.position += len(data)
                 return data
 
@@ -207,8 +209,8 @@ class CodedRead:
             self._search.refuse(used, error)
 
     async def close(self) -> None:
-        """Let go of everything.  Never fails."""
-        self._race.leave()
+        """Let go of everything, for good; a read that waits is cancelled.  Never fails."""
+        self._race.close()
         lanes, self._lanes = self._lanes, []
         self._cuts.clear()
         for lane in lanes:

@@ -115,15 +115,18 @@ class CopiesRead:
 
     async def refuse(self, position: int, error: GodosError) -> None:
         """See `BlobRead.refuse`."""
-        await self.close()
+        await self._leave_lane()
         self.position = position
         used = self._givers.since(position)
         if used:
             self._search.refuse(used, error)
 
     async def close(self) -> None:
-        """Let go of everything.  Never fails."""
-        self._race.leave()
+        """Let go of everything, for good; a read that waits is cancelled.  Never fails."""
+        self._race.close()
+        await self._leave_lane()
+
+    async def _leave_lane(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
             closing = lane.close()

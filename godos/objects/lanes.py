@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, TimeoutError, fail
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail
 from twisted.python.failure import Failure
 
 from godos.deferreds import deferred
@@ -15,6 +15,8 @@ from godos.model.errors import FragmentDamaged, NodeUnreachable
 from godos.model.names import FragmentName
 from godos.objects.reach import PATIENCE, Reach
 from godos.protocol.coding import Coding
+
+_AT_ONCE = -1.0  # nobody waited
 
 
 def belongs(header: FragmentHeader, blob: Blob, placed: Placed) -> bool:
@@ -121,6 +123,7 @@ class Race:
         self._running: dict[Lane, Deferred[Any]] = {}
         self._ended: deque[tuple[Lane, Any]] = deque()
         self._waiter: Deferred[None] | None = None
+        self._closed = False
 
     @property
     def lanes(self) -> Iterable[Lane]:
@@ -134,22 +137,18 @@ class Race:
 
     def enter(self, lane: Lane, work: Deferred[Any]) -> None:
         """Wait for `work`, the next bytes of `lane`, too."""
-        if work.called:
-            work.addBoth(self._end_at_once, lane)
-            return
-        lane.since = self._clock.seconds()
-        lane.kind = type(lane.store), lane.began
-        lane.due = lane.since + self._hedging.delay(lane.kind)
+        lane.since = _AT_ONCE
         self._running[lane] = work
         work.addBoth(self._end, lane)
-
-    def _end_at_once(self, result: Any, lane: Lane) -> None:
-        self._ended.append((lane, result))
+        if lane in self._running:
+            lane.since = self._clock.seconds()
+            lane.kind = type(lane.store), lane.began
+            lane.due = lane.since + self._hedging.delay(lane.kind)
 
     def _end(self, result: Any, lane: Lane) -> None:
         if self._running.pop(lane, None) is None:
             return  # it was left, and nobody wants to know
-        if not isinstance(result, Failure):
+        if lane.since != _AT_ONCE and not isinstance(result, Failure):
             self._hedging.took(lane.kind, self._clock.seconds() - lane.since)
         self._ended.append((lane, result))
         self._wake()
@@ -160,7 +159,14 @@ class Race:
             waiter.callback(None)
 
     def ended(self) -> tuple[Lane, Any] | None:
-        """The next lane with its bytes or its Failure, if one is there."""
+        """
+        The next lane with its bytes or its Failure, if one is there.
+
+        Raises:
+            CancelledError: `close` was called.
+        """
+        if self._closed:
+            raise CancelledError("the read was closed")
         return self._ended.popleft() if self._ended else None
 
     async def wait(self, spare: Callable[[Lane], int]) -> None:
@@ -227,6 +233,12 @@ class Race:
             self.drop(lane)
         for lane, _ in ended:
             self.drop(lane)
+
+    def close(self) -> None:
+        """Let go of all lanes for good; whoever waits for one is cancelled."""
+        self._closed = True
+        self.leave()
+        self._wake()
 
     def drop(self, lane: Lane) -> None:
         """Close a lane that is not wanted any more."""
