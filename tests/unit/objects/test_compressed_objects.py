@@ -250,6 +250,21 @@ def test_damage_that_no_node_noticed(
         whole(get(store))
 
 
+@pytest.mark.parametrize("encryption", [None, S3], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("size", [900_000, 4_000_000])
+@pytest.mark.parametrize("place", [10, 70_000, -1, -40])
+def test_damage_in_shards_that_no_node_noticed(
+    size: int, encryption: Encryption | None, place: int
+) -> None:
+    """A code whose shards lie gives nonsense: other shards are tried until it makes sense."""
+    plain, store = words(size), store_of("ec=4+2", 6)
+    put(store, plain, encryption)
+    for node in store.nodes:
+        rewrite(node, place)
+        assert whole(get(store)) == plain
+        rewrite(node, place)  # as it was
+
+
 def test_other_bytes_in_its_place() -> None:
     """A row that names a compressed blob of another size is found out."""
     store = store_of()
