@@ -164,6 +164,33 @@ def test_encrypted_bytes_are_coded(size: int, announced: bool) -> None:
     assert get(store) == data
 
 
+@pytest.mark.parametrize(
+    ("data", "policy"),
+    [
+        (bytes(5 << 20), "copies=3"),
+        (LARGE[:SMALL_CODED] + bytes(5 << 20), "ec=4+2"),
+        (bytes(5 << 20) + LARGE, "ec=4+2"),
+        (bytes(1000), "copies=3"),
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("encryption", [None, Encryption(Cipher.S3)])
+def test_compressed_bytes_are_coded(
+    data: bytes, policy: str, announced: bool, encryption: Encryption | None
+) -> None:
+    """How large a blob is counts when it is compressed: much of little is small."""
+    store = coded_store()
+    now(store.objects.set_setting("objects", "storage", {"compression": "zstd"}))
+    store.clock.advance(3)
+    version = now(put(store, Body(data, announced=announced), encryption=encryption))
+    blob = blob_of(store, version)
+    assert blob.size < len(data)
+    assert str(blob.policy) == policy
+    assert store.fragments == blob.policy.width
+    assert get(store) == data
+    assert not now(store.catalog.repairs())
+
+
 def test_parts_are_coded_by_the_upload_they_are_of() -> None:
     """With the storage class that the upload was begun with."""
     store = coded_store(6, "ec=2+1")
