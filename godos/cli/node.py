@@ -190,7 +190,7 @@ def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
     if done.left.below:
         click.echo(
             f"{done.left.below} blobs have fewer fragments than they should: repair restores "
-            "them, see `godos status`.",
+            f"them, see `godos status`.{_no_spare(done.left)}",
             err=True,
         )
 
@@ -206,13 +206,19 @@ def _check_loss(one: Node, left: Leftovers, accepted: int) -> None:
     )
 
 
+def _no_spare(left: Leftovers) -> str:
+    return f"  Until then {left.bare} of them survive no further loss." if left.bare else ""
+
+
 def _what_is_left(left: Leftovers) -> str:
     if not left.blobs:
         return "of which nothing is needed"
     words = [f"which {left.blobs} blobs name"]
     words += [f"{left.lost} will be lost"] if left.lost else []
-    words += [f"{left.below} have less than their policy asks for until repaired"]
-    return ": ".join((words[0], ", ".join(words[1:])))
+    if left.below:
+        words += [f"{left.below} will have less than their policy asks for until repaired"]
+    words += [f"{left.bare} of these will survive no further loss"] if left.bare else []
+    return ": ".join((words[0], ", ".join(words[1:])) if words[1:] else words)
 
 
 @node.command()

@@ -15,15 +15,20 @@ async def ask_for(catalog: ICatalog, job: Job) -> Job:
     """
     Begin a job; one of its kind and node that runs already is answered instead.
 
+    If that one rests it goes on at once: who asks again has changed something.
+
     Raises:
         Conflict: others keep writing it.
     """
     for _ in range(TRIES):
         standing = await job_of(catalog, job.kind, job.node)
+        wanted = job
         if standing is not None and standing.state is JobState.RUNNING:
-            return standing
+            if not is_resting(standing):
+                return standing
+            wanted = evolve(standing, failed=0, trouble="")
         try:
-            made: Job | None = await catalog.put_job(job)
+            made: Job | None = await catalog.put_job(wanted)
         except Conflict:
             continue  # somebody else began it just now
         if made is not None:

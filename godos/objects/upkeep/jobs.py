@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -35,6 +36,14 @@ AT_ONCE = 4  # blobs
 
 MakeTask = Callable[[Job], ITask]
 Followed = Callable[[Job], "Deferred[Any]"]
+
+
+@frozen
+class _Rest:
+    """Of a job that cannot go on now: until then, or until somebody writes its row."""
+
+    rev: str
+    until: float  # seconds of the clock
 
 
 class JobRunner(Periodic):
@@ -75,7 +84,7 @@ class JobRunner(Periodic):
         self._abreast = at_once
         self._rest = rest
         self._patience = patience
-        self._rests_until: dict[str, float] = {}  # id of a job -> seconds of the clock
+        self._rests: dict[str, _Rest] = {}  # by id of the job
         self.working_on: Job | None = None
 
     @deferred
@@ -83,9 +92,7 @@ class JobRunner(Periodic):
         """Work on what is to be done, if it is ours to do.  Fails as the catalog does."""
         jobs: Sequence[Job] = await self._catalog.jobs()
         running = [job for job in jobs if job.state is JobState.RUNNING]
-        self._rests_until = {
-            job.id: self._rests_until[job.id] for job in running if job.id in self._rests_until
-        }
+        self._rests = {job.id: self._rests[job.id] for job in running if job.id in self._rests}
         ready = [job for job in running if self._is_rested(job)]
         if not ready or not await self._lease():
             return
@@ -94,7 +101,8 @@ class JobRunner(Periodic):
                 await self._work_on(job)
 
     def _is_rested(self, job: Job) -> bool:
-        return self._rests_until.get(job.id, 0.0) <= self._clock.seconds()
+        rest = self._rests.get(job.id)
+        return rest is None or rest.rev != job.rev or rest.until <= self._clock.seconds()
 
     async def _lease(self) -> bool:
         ours: bool = await self._catalog.try_lease(LEASE, self._holder, self._patience)
@@ -150,8 +158,7 @@ class JobRunner(Periodic):
                 pass
         except NotEnoughNodes as error:
             record.complain(str(error))
-            self._take_rest(record)
-            await record.save()
+            await self._take_rest(record)
         finally:
             await task.close()
 
@@ -161,6 +168,8 @@ class JobRunner(Periodic):
             record.begin_round(await task.begin())
         if not record.job.total:
             record.expect(await task.total())
+            if not await record.save():  # whoever watches sees at once how much there is
+                return False
         cursor: str | None = record.job.cursor
         while cursor is not None:
             batch: Batch = await task.batch(cursor)
@@ -176,8 +185,9 @@ class JobRunner(Periodic):
             record.end_round(JobState.RUNNING)
             at_once = not job.failed and record.moved_in_round > 0
             if not at_once:
-                self._take_rest(record)
-            return await record.save() and at_once
+                await self._take_rest(record)
+                return False
+            return await record.save()
         if job.failed and record.moved_in_round:
             record.end_round(JobState.RUNNING)
             return await record.save()
@@ -195,9 +205,11 @@ class JobRunner(Periodic):
             settled = Settled(trouble=f"{type(error).__name__}: {error}")
         record.add(settled)
 
-    def _take_rest(self, record: Record) -> None:
+    async def _take_rest(self, record: Record) -> None:
+        if not await record.save():
+            return
         job = record.job
-        self._rests_until[job.id] = self._clock.seconds() + self._rest
+        self._rests[job.id] = _Rest(job.rev, self._clock.seconds() + self._rest)
         if not job.failed:
             return
         self._log.warn(

@@ -25,12 +25,14 @@ class Leftovers:
     What layouts say of a node.
 
     `blobs` name it.  Without it `lost` of them could not be read any more, `examples` says
-    which, and `below` of the others have fewer fragments than their policies ask for.
+    which, and `below` of the others have fewer fragments than their policies ask for, `bare`
+    of these just as many as reading needs.
     """
 
     blobs: int = 0
     lost: int = 0
     below: int = 0
+    bare: int = 0
     examples: list[str] = field(factory=list)
 
     def add(self, blob: Blob, node: str, others: Collection[str]) -> None:
@@ -44,6 +46,7 @@ class Leftovers:
             self.examples += [blob.incarnation] if len(self.examples) < NAMED else []
         elif left < blob.policy.width:
             self.below += 1
+            self.bare += left == blob.policy.data
 
 
 def _needs(blob: Blob, node: str) -> bool:

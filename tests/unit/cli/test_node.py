@@ -147,6 +147,20 @@ def test_what_cannot_move_is_told(town: Town) -> None:
     assert town.readable(3)
 
 
+def test_a_third_of_a_store_that_keeps_as_many_copies_as_nodes() -> None:
+    """With the policy auto two copies are wanted then: after a conversion the same works."""
+    town = Town(3, "auto")
+    town.put()
+    refused = town("node", "drain", town.id(0))
+    assert refused.exit_code == 1
+    assert "copies=3 needs 3 nodes, and 2 would be left" in refused.stderr
+    assert town("convert").exit_code == 0
+    assert town("node", "drain", town.id(0)).exit_code == 0
+    assert town.on(town.id(0)) == 0
+    assert town.readable()
+    assert town("node", "remove", town.id(0), "--yes").exit_code == 0
+
+
 def test_the_last_node_cannot_be_drained() -> None:
     """There is nowhere to bring what it has."""
     town = Town(1, "copies=1")
@@ -218,6 +232,7 @@ def test_a_dead_node_is_removed(town: Town) -> None:
     result = town("node", "remove", dead, "--yes")
     assert result.exit_code == 0
     assert f"{had} blobs have fewer fragments" in result.stderr
+    assert f"Until then {had} of them survive no further loss." in result.stderr
     assert now(town.store.catalog.waiting_repairs()) == had
 
 
