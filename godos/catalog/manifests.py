@@ -151,3 +151,10 @@ def _pages(parts: Sequence[Part]) -> list[list[list[object]]]:
         pages[-1].append(line)
         room -= size
     return pages
+
+
+def live_items(manifest: str, parts: Sequence[Part], rev: str) -> list[Item]:
+    """All rows of a list that is live from the beginning: one that is made of fragments."""
+    pages = _pages(parts)
+    written = [_page_item(manifest, number, page, rev) for number, page in enumerate(pages)]
+    return [*written, heading_item(manifest, len(pages), ManifestState.LIVE, rev)]

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from godos.cli.parameters import Parsed
+from godos.cli.rebuild import rebuild
 from godos.cli.running import run
 from godos.cli.state_files import export, import_
 from godos.deferreds import WorkerPool, deferred
@@ -30,6 +31,7 @@ def state() -> None:
 
 state.add_command(export)
 state.add_command(import_)
+state.add_command(rebuild)
 
 
 @state.command()
