@@ -101,6 +101,9 @@ def _of_blob(blob: _Document) -> Iterator[str]:
         f"{blob['needed']} needed to read"
     )
     yield from (f"  {line}" for line in table(_fragments(blob["fragments"])))
+    for each in blob["fragments"]:
+        if each["trouble"]:
+            yield f"  fragment {each['shard']}: {on_one_line(each['trouble'])}"
     for each in blob["elsewhere"]:
         yield f"  fragment {each['shard']} is also on node {each['node']}, beside the layout"
     if blob["missing"]:
@@ -113,15 +116,12 @@ def _fragments(fragments: Sequence[_Document]) -> Iterator[Sequence[str]]:
     yield "fragment", "node", "zone", "address", "there", "read back", "why there"
     for each in fragments:
         state = "" if each["node_state"] == "up" else f" ({each['node_state']})"
-        there = each["present"]
-        if each["trouble"] and there != "yes":
-            there += f": {on_one_line(each['trouble'])}"
         yield (
             str(each["shard"]),
             each["node"] + state,
             on_one_line(each["zone"]),
             each["address"],
-            there,
+            each["present"],
             moment(each["verified"]) if each["verified"] else "not known",
             each["why"],
         )

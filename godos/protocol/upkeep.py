@@ -68,7 +68,11 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """Why it is to be repaired, in a few words."""
+        """
+        Why it is to be repaired: `census: no I on node N; node M is silent; …`.
+
+        The repairer reads it: the more is wrong the sooner, and not yet what is only silent.
+        """
         wrong = [f"no {each.index} on node {each.node}" for each in self.missing]
         wrong += [f"node {each.node} is silent" for each in self.silent]
         return "census: " + ("; ".join(wrong) or "fewer fragments than its policy asks for")
