@@ -11,6 +11,7 @@ from typing import Any
 import click
 from attrs import define, field
 
+from godos.cli.unpack import unpack_file
 from godos.model.errors import GodosError
 from godos.model.names import FragmentName
 from godos.storage.check import DirectoryCheck, Watch, locked
@@ -25,6 +26,9 @@ INTERRUPTED = 130  # exit code.  Source: POSIX shells, 128 + SIGINT
 @click.group()
 def disk() -> None:
     """The storage directory of a node."""
+
+
+disk.add_command(unpack_file)
 
 
 # -- check --------------------------------------------------------------------------------
