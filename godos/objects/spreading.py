@@ -141,16 +141,12 @@ class Spreading:
 
         Fails: NodeFull, NotEnoughNodes: too few are, and these are removed again.
         """
-        try:
-            if self._fan is None and self._size + sum(map(len, pieces)) <= SMALL:
-                self._hold(pieces)
-                fan = await self._put(contents)
-            else:
-                await self._pass(pieces)
-                fan = await self._seal(contents)
-        except BaseException:
-            self.abort()
-            raise
+        if self._fan is None and self._size + sum(map(len, pieces)) <= SMALL:
+            self._hold(pieces)
+            fan = await self._put(contents)
+        else:
+            await self._pass(pieces)
+            fan = await self._seal(contents)
         try:
             fan.require(self.plan.required)
         except GodosError:
@@ -204,7 +200,7 @@ class Spreading:
 
     # -- when it was for nothing ------------------------------------------------------------
     def abort(self) -> None:
-        """Drop what was staged."""
+        """Drop what was staged and not sealed, whatever step failed."""
         uploads, self._uploads = self._uploads, []
         self._leftovers.abort(uploads)
 

@@ -147,8 +147,13 @@ class Upload(Generic[T]):
         """
         if not self._digests.size:
             return await self._end({})
-        stored = [*stored, *await self._chain.finish()]
-        return await self._end(await self._spreading.end(stored, self._contents()))
+        try:
+            stored = [*stored, *await self._chain.finish()]
+            targets = await self._spreading.end(stored, self._contents())
+        except BaseException:
+            self._spreading.abort()
+            raise
+        return await self._end(targets)
 
     def _check_digests(self) -> None:
         self._announced.check(self._digests)

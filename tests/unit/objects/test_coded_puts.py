@@ -27,6 +27,7 @@ from godos.model.objects import CopyRequest, CopySource, GetRequest, NewUpload, 
 from godos.model.policy import SMALL_CODED, Policy
 from godos.model.versions import Attributes, WriteCondition
 from godos.objects.redundancy import Redundancy, wanted_instead
+from godos.objects.sealing import Sealing
 from godos.protocol.coding import Coding, fragment_length
 from godos.transfer.erasure import code_of
 from tests.memory_fragments import MemoryFragments
@@ -436,3 +437,25 @@ def test_a_storage_class_chooses_the_policy() -> None:
     upload = now(objects.create_upload("objects", "k", NewUpload("me", attributes)))
     now(objects.upload_part("objects", "k", upload.id, 1, Body(LARGE), PutRequest()))
     assert store.fragments == 2 + 6 + 2
+
+
+@pytest.mark.parametrize("step", ["update", "finish"])
+def test_a_stage_that_breaks_leaves_nothing_staged(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whatever a bug does on the way, no disk keeps half an upload for it."""
+    store = coded_store()
+    original, calls = getattr(Sealing, step), []
+
+    def broken(*args: Any) -> Any:
+        calls.append(step)
+        if step == "update" and len(calls) == 1:
+            return original(*args)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Sealing, step, broken)
+    with pytest.raises(ZeroDivisionError):
+        now(put(store, Body(LARGE), encryption=Encryption(Cipher.S3)))
+    assert calls
+    assert [node.staged for node in store.nodes] == [0] * 6
+    assert store.fragments == 0
