@@ -105,7 +105,7 @@ def kept(store: Store) -> set[tuple[str, FragmentName]]:
 
 
 @given(clusters, st.sampled_from(SIZES), st.booleans(), st.integers(0, 2), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_write_is_durable_or_leaves_nothing(
     text: str, size: int, announced: bool, spare: int, draw: st.DataObject
 ) -> None:
