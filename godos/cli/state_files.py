@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -51,10 +52,34 @@ def export(file: str, where: State | None) -> None:
     if file == STANDARD:
         if sys.stdout.isatty():
             raise click.UsageError("An export is no text: send it to a file or a program.")
-        count = run(lambda reactor: write_export(reactor, found, sys.stdout.buffer, None))
+        with _unbuffered(sys.stdout.fileno(), "wb") as pipe:
+            output: Any = _Whole(pipe)
+            count = run(lambda reactor: write_export(reactor, found, output, None))
     else:
         count = _to_file(Path(file), found)
     click.echo(f"exported {count} rows of {found}", err=True)
+
+
+def _unbuffered(descriptor: int, mode: str) -> FileIO:
+    """
+    A pipe on which a thread may be left waiting when the process ends.
+
+    The interpreter does not bear that on what it buffers itself.
+    """
+    return FileIO(descriptor, mode, closefd=False)
+
+
+class _Whole:
+    """Writes all that it is given, where a pipe takes some of it."""
+
+    def __init__(self, pipe: FileIO) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left:
+            left = left[self._pipe.write(left) or 0 :]
+        return len(data)
 
 
 def _to_file(file: Path, found: State) -> int:
@@ -146,7 +171,9 @@ def import_(file: str, where: State) -> None:
     here: State = anchor(where, Path.cwd())
     try:
         if file == STANDARD:
-            done = run(lambda reactor: read_export(reactor, here, sys.stdin.buffer))
+            with _unbuffered(sys.stdin.fileno(), "rb") as pipe:
+                input_: Any = pipe
+                done = run(lambda reactor: read_export(reactor, here, input_))
         else:
             with open(file, "rb") as source:
                 done = run(lambda reactor: read_export(reactor, here, source))
