@@ -73,6 +73,7 @@ def test_simple_values() -> None:
     assert values.level("WARN") is LogLevel.warn
     assert values.policy("auto") == "auto"
     assert values.policy("copies=3") == "copies=3"
+    assert values.policy("ec=4+2") == "ec=4+2"
     assert values.zone("rack-1.b") == "rack-1.b"
     assert [values.yes_or_no(text) for text in ("1", "Yes", "off")] == [True, True, False]
 
