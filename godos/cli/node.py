@@ -12,14 +12,14 @@ from godos.cli.jobs import cancel_option, detach_option, do, stop, wanted
 from godos.cli.keys import json_option
 from godos.cli.nodes import SHORT, found, line, picture, short
 from godos.cli.opening import state_option, with_catalog
-from godos.cli.parameters import Parsed, count, in_words
-from godos.cli.waiting import beating, confirmed, now
+from godos.cli.parameters import Parsed, count, in_words, on_one_line
+from godos.cli.waiting import beating, confirmed, now, pause
 from godos.cluster.removed import readmit as let_back
 from godos.model.catalog import ICatalog
 from godos.model.members import Node, NodeState
 from godos.model.upkeep import Job, JobKind
 from godos.objects.upkeep.asking import ask_for, cancel
-from godos.objects.upkeep.removal import Leftovers, forget, leftovers, want_repairs
+from godos.objects.upkeep.removal import Leftovers, forget, leftovers, objects_of, want_repairs
 from godos.protocol.placement import takes_new
 from godos.service.values import State
 
@@ -175,7 +175,8 @@ def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
             raise click.ClickException(
                 f"node {short(one)} lives and {has}: drain it first, with `godos node drain {name}`"
             )
-        _check_loss(one, left, accepted)
+        if left.lost not in (0, accepted):
+            raise _loss(one, left, await objects_of(catalog, left.examples, pause))
         if not yes:
             confirmed(f"Forget node {short(one)}, {_what_is_left(left)}?")
         await forget(catalog, one.id, now())
@@ -195,14 +196,13 @@ def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
         )
 
 
-def _check_loss(one: Node, left: Leftovers, accepted: int) -> None:
-    if left.lost in (0, accepted):
-        return
-    more = ", …" if left.lost > len(left.examples) else ""
-    raise click.ClickException(
+def _loss(one: Node, left: Leftovers, examples: Sequence[str]) -> click.ClickException:
+    named = ", ".join(map(on_one_line, examples))
+    more = ", …" if left.lost > len(examples) else ""
+    return click.ClickException(
         f"{left.lost} blobs would be lost with node {short(one)}, for no other registered nodes "
-        f"have enough of their fragments: {', '.join(left.examples)}{more}.  If it can come back, "
-        f"start it and drain it.  Otherwise say --i-accept-losing-data {left.lost}"
+        f"have enough of their fragments: {named}{more}.  If it can come back, start it and drain "
+        f"it.  Otherwise say --i-accept-losing-data {left.lost}"
     )
 
 

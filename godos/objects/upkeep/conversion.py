@@ -10,7 +10,9 @@ that are not completed wait until they are.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from godos.cluster.members import IMembers
 from godos.deferreds import InThread
@@ -19,7 +21,7 @@ from godos.model.catalog import ICatalog
 from godos.model.policy import Policy
 from godos.objects.redundancy import Redundancy
 from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Settled
-from godos.objects.upkeep.versions_walk import PAUSE, all_versions, blobs_of
+from godos.objects.upkeep.versions_walk import all_versions, blobs_of
 from godos.objects.upkeep.wanting import mark_of, strongest
 from godos.objects.upkeep.wishes import Wish, Wishes
 from godos.protocol.placement import failure_domains
@@ -35,7 +37,6 @@ class Conversion:
     Args:
         redundancy: which policy is wanted of a version.
         in_thread: where the wishes are kept.
-        pause: seconds between two pages of versions.
     """
 
     persists = False
@@ -49,7 +50,6 @@ class Conversion:
         redundancy: Redundancy,
         clock: IReactorTime,
         in_thread: InThread,
-        pause: float = PAUSE,
         page: int = PAGE,
     ) -> None:
         self._catalog = catalog
@@ -57,7 +57,6 @@ class Conversion:
         self._mender = mender
         self._redundancy = redundancy
         self._clock = clock
-        self._pause = pause
         self._page = page
         self._wishes = Wishes(in_thread)
         self._mark = ""  # of the policies with which the wishes were gathered
@@ -80,7 +79,7 @@ class Conversion:
         if self._mark:
             return
         mark = await self._mark_now()
-        async for bucket, versions in all_versions(self._catalog, self._clock, self._pause):
+        async for bucket, versions in all_versions(self._catalog, self._pause):
             settings = await self._catalog.settings(bucket)
             wishes: list[Wish] = []
             for version in versions:
@@ -88,6 +87,9 @@ class Conversion:
                 wishes += [(blob, wanted) for blob in await blobs_of(self._catalog, version)]
             await self._wishes.add(wishes)
         self._mark = mark
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        return deferLater(self._clock, seconds)
 
     async def _mark_now(self) -> str:
         return await mark_of(self._catalog, self._redundancy, self._members.registered())

@@ -16,6 +16,7 @@ from godos.objects.upkeep.wanting import mark_of
 
 LEASE = "policies"
 EVERY = 60.0  # seconds between two looks
+AGAIN = 6 * 3600.0  # seconds after which what could not be converted is tried again
 SETTLED = 300.0  # seconds for which policies must stay the same before anything is converted
 
 
@@ -59,13 +60,17 @@ class PolicyChanges(Periodic):
         now = self._clock.seconds()
         if mark != self._seen:
             self._seen, self._since = mark, now
-        if now - self._since >= self._settled and await self._is_news(mark):
+        if now - self._since >= self._settled and await self._is_news(mark, now):
             asked = Job(new_id(), JobKind.CONVERT, started=now, cursor=f"{mark}:")
             await ask_for(self._catalog, asked)
 
-    async def _is_news(self, mark: str) -> bool:
+    async def _is_news(self, mark: str, now: float) -> bool:
         for job in await self._catalog.jobs():
-            if job.kind is JobKind.CONVERT:
-                known = job.cursor.partition(":")[0]
-                return job.state is not JobState.RUNNING and known != mark
+            if job.kind is not JobKind.CONVERT:
+                continue
+            if job.state is JobState.RUNNING:
+                return False
+            left = job.state is JobState.DONE and job.failed > 0
+            known = job.cursor.partition(":")[0] == mark
+            return not known or (left and now - job.updated >= AGAIN)
         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from attrs import define, field
 
@@ -14,8 +14,10 @@ from godos.model.names import new_id
 from godos.model.upkeep import Job, JobKind, JobState
 from godos.objects.upkeep.abreast import abreast
 from godos.objects.upkeep.asking import TRIES
+from godos.objects.upkeep.versions_walk import all_versions, blobs_of
 
-NAMED = 5  # blobs or objects that are named as examples
+NAMED = 5  # blobs that are named as examples
+WALKED = 20_000  # versions that are looked at for the names of objects
 AT_ONCE = 8  # repair rows written at a time
 
 
@@ -65,6 +67,28 @@ async def leftovers(catalog: ICatalog, node: str) -> Leftovers:
         cursor = page.cursor
         if cursor is None:
             return found
+
+
+async def objects_of(
+    catalog: ICatalog, blobs: Collection[str], pause: Callable[[float], Awaitable[object]]
+) -> list[str]:
+    """
+    Objects (`BUCKET/KEY`) whose bytes are in these blobs, one for each, as far as a walk over
+    the first `WALKED` versions finds them; and the other blobs by their own names.
+
+    Args:
+        pause: waits so many seconds.
+    """
+    names: dict[str, str] = {}
+    walked = 0
+    async for bucket, versions in all_versions(catalog, pause):
+        for version in versions:
+            for blob in set(blobs).intersection(await blobs_of(catalog, version)):
+                names.setdefault(blob, f"{bucket.name}/{version.key}")
+        walked += len(versions)
+        if walked >= WALKED or len(names) == len(blobs):
+            break
+    return [names.get(blob, f"blob {blob}") for blob in blobs]
 
 
 async def forget(catalog: ICatalog, node_id: str, now: float) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from godos.model.catalog import ICatalog
 from godos.model.errors import BytesNotFound, NoSuchBucket
@@ -16,13 +13,13 @@ PAUSE = 0.02  # seconds between two pages, so that requests come first
 
 
 async def all_versions(
-    catalog: ICatalog, clock: IReactorTime, pause: float = PAUSE
+    catalog: ICatalog, pause: Callable[[float], Awaitable[object]]
 ) -> AsyncIterator[tuple[Bucket, Sequence[ObjectVersion]]]:
     """
     Pages of the versions of each bucket; a bucket that goes meanwhile is left out.
 
     Args:
-        pause: seconds between two pages.
+        pause: waits so many seconds.
     """
     for bucket in await catalog.buckets():
         after: str | None = ""
@@ -39,7 +36,7 @@ async def all_versions(
             after = page.next
             after_version = last.version_id if last is not None and last.key == after else ""
             if after is not None:
-                await deferLater(clock, pause)
+                await pause(PAUSE)
 
 
 async def blobs_of(catalog: ICatalog, version: ObjectVersion) -> Sequence[str]:

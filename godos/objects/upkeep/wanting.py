@@ -12,7 +12,7 @@ from godos.model.errors import NoSuchBucket
 from godos.model.members import Node
 from godos.model.policy import Policy
 from godos.objects.redundancy import Redundancy
-from godos.protocol.placement import policy_of
+from godos.protocol.placement import failure_domains, policy_of
 
 CLASSES = ("STANDARD", "REDUCED_REDUNDANCY")  # those that may have a policy of their own
 
@@ -31,13 +31,15 @@ async def mark_of(catalog: ICatalog, redundancy: Redundancy, registered: Sequenc
     """
     A short text that changes when the policy changes that anything is wanted with.
 
-    Nodes that come or go change it where that changes what `auto` means, and buckets only
-    where they want something of their own.
+    Nodes that come or go change it where that changes what `auto` means, or whether there are
+    enough for a policy; and buckets only where they want something of their own.
     """
+    nodes = failure_domains(registered)
 
     def policies(settings: Mapping[str, Any]) -> list[str]:
         wanted = (redundancy.wanted(settings, each) for each in CLASSES)
-        return [str(policy_of(text, registered)) for text in wanted]
+        found = [policy_of(text, registered) for text in wanted]
+        return [f"{each}{' possible' * (nodes >= each.width)}" for each in found]
 
     usual = policies({})
     special = {}

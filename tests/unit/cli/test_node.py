@@ -256,6 +256,7 @@ def test_data_is_not_lost_by_a_removal() -> None:
     refused = town("node", "remove", dead, "--yes")
     assert refused.exit_code == 1
     assert f"{lost} blobs would be lost" in refused.stderr
+    assert "fragments: objects/k" in refused.stderr
     assert f"--i-accept-losing-data {lost}" in refused.stderr
     wrong = town("node", "remove", dead, "--yes", "--i-accept-losing-data", str(lost - 1))
     assert wrong.exit_code == 1

@@ -24,7 +24,7 @@ from godos.objects.redundancy import Redundancy
 from godos.objects.upkeep.asking import ask_for, cancel
 from godos.objects.upkeep.jobs import JobRunner
 from godos.objects.upkeep.kinds import job_runner
-from godos.objects.upkeep.policy_changes import EVERY, SETTLED, PolicyChanges
+from godos.objects.upkeep.policy_changes import AGAIN, EVERY, SETTLED, PolicyChanges
 from godos.objects.upkeep.wishes import Wishes
 from tests.unit.objects.stores import Body, Store, now, whole
 from tests.unit.objects.upkeep.menders import mender_of
@@ -230,6 +230,44 @@ def test_a_conversion_that_was_cancelled_stays_so() -> None:
     world.policy = "copies=2"
     watch(world, changes, 2 * SETTLED)
     assert world.job().state is JobState.RUNNING
+
+
+def test_what_was_impossible_is_tried_when_it_is_possible() -> None:
+    """A code that needed more nodes than there were is used once they are there."""
+    world = World(3)
+    away = world.store.cluster.rows.pop(world.store.nodes[2].node_id)
+    version = world.put("k", LARGE)
+    world.policy = "ec=2+1"
+    changes = policy_changes(world)
+    watch(world, changes, SETTLED)
+    now(world.runner.round())
+    assert (world.job().state, world.job().failed) == (JobState.DONE, 1)
+    watch(world, changes, SETTLED)
+    assert world.job().state is JobState.DONE
+    world.store.cluster.rows[away.id] = away
+    watch(world, changes, SETTLED + EVERY)
+    now(world.runner.round())
+    assert (world.job().state, world.job().failed) == (JobState.DONE, 0)
+    assert str(world.blob(version).policy) == "ec=2+1"
+
+
+def test_what_failed_is_tried_again_hours_later() -> None:
+    """A node may only have been away."""
+    world = World(3)
+    version = world.put("k", LARGE)
+    world.policy = "ec=2+1"
+    away = world.store.nodes[2].node_id
+    world.store.cluster.suspect(away)
+    changes = policy_changes(world)
+    watch(world, changes, SETTLED)
+    now(world.runner.round())
+    assert (world.job().state, world.job().failed) == (JobState.DONE, 1)
+    assert str(world.blob(version).policy) == "copies=2"
+    assert world.get("k") == LARGE
+    world.store.cluster.dead.clear()
+    watch(world, changes, AGAIN)
+    now(world.runner.round())
+    assert str(world.blob(version).policy) == "ec=2+1"
 
 
 def test_another_server_goes_on_looking() -> None:
