@@ -25,9 +25,9 @@ from tests.unit.objects.upkeep.wards import REPAIR_AFTER, Ward, content
 
 POLICIES = ("copies=2", "copies=3", "ec=2+1", "ec=4+2")
 SIZES = (1, 5000, 130_000, 140_000, 1_100_000, 2_500_000)
-ROUNDS = 12
+ROUNDS = 8
 OBJECTS = 6
-SEEDS = int(os.environ.get("GODOS_REPAIR_SEEDS", "12"))
+SEEDS = int(os.environ.get("GODOS_REPAIR_SEEDS", "8"))
 
 
 class World:
@@ -47,7 +47,6 @@ class World:
             self.ward.mender,
             self.ward.clock,
             "me",
-            REPAIR_AFTER,
         )
 
     # -- what clients do ----------------------------------------------------------------------

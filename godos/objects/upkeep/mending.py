@@ -71,6 +71,7 @@ class Mender:
         background: Background,
         repair_after: float = REPAIR_AFTER,
     ) -> None:
+        self.repair_after = repair_after
         self._catalog = catalog
         self._sources = sources
         self._examiner = Examiner(catalog, members, clock, repair_after)

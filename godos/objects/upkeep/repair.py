@@ -24,7 +24,6 @@ from godos.model.catalog import ICatalog, RepairWork
 from godos.model.errors import GodosError
 from godos.objects.redundancy import wanted_instead
 from godos.objects.upkeep.abreast import abreast
-from godos.objects.upkeep.examining import REPAIR_AFTER
 from godos.objects.upkeep.mending import Mended, Mender
 from godos.objects.upkeep.progress import Progress
 
@@ -81,7 +80,6 @@ class Repairer(Periodic):
 
     Args:
         holder: id of this server.
-        repair_after: seconds of a node's silence until its fragments are made anew.
         every: seconds between two looks.
         at_once: blobs that are mended at the same time.
     """
@@ -95,7 +93,6 @@ class Repairer(Periodic):
         mender: Mender,
         clock: IReactorTime,
         holder: str,
-        repair_after: float = REPAIR_AFTER,
         every: float = EVERY,
         at_once: int = AT_ONCE,
     ) -> None:
@@ -105,7 +102,6 @@ class Repairer(Periodic):
         self._mender = mender
         self._clock = clock
         self._holder = holder
-        self._repair_after = repair_after
         self._most = at_once
         self._leased = 0.0  # when the lease was taken or renewed
         self._resting: dict[str, _Rest] = {}
@@ -181,7 +177,7 @@ class Repairer(Periodic):
         """
         live = {node.id for node in self._members.live()}
         silent = only_silent(row.reason)
-        left = [self._repair_after - self._members.silence(node) for node in silent]
+        left = [self._mender.repair_after - self._members.silence(node) for node in silent]
         if not left or min(left) <= 0 or live.intersection(silent):
             return False
         self._resting[row.incarnation] = _Rest(row.rev, now + min(left), FIRST_REST)

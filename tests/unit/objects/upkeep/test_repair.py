@@ -18,9 +18,7 @@ from tests.unit.objects.upkeep.wards import REPAIR_AFTER, SMALL, Ward
 
 
 def repairer(ward: Ward, holder: str = "me", **more: Any) -> Repairer:
-    return Repairer(
-        ward.catalog, ward.cluster, ward.mender, ward.clock, holder, REPAIR_AFTER, **more
-    )
+    return Repairer(ward.catalog, ward.cluster, ward.mender, ward.clock, holder, **more)
 
 
 def want(ward: Ward, blob: Blob, reason: str = "damaged") -> None:
@@ -35,6 +33,7 @@ class Watched:
     """A mender that remembers what it is asked, and answers when a test says so."""
 
     def __init__(self) -> None:
+        self.repair_after = REPAIR_AFTER
         self.asked: list[Blob] = []
         self.open: list[Deferred[Mended]] = []
         self.trouble = ""
