@@ -78,6 +78,7 @@ class Table:
         await self._may("get_item", {"TableName": self._name, "Key": place})
         await self._may("batch_get_item", {"RequestItems": {self._name: several}})
         await self._may("query", {"TableName": self._name} | partition)
+        await self._may("scan", {"TableName": self._name, "Limit": 1})
         token = new_id()  # of its own: one that somebody used may not be used for another
         steps = to_steps(
             [

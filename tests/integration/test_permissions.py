@@ -15,7 +15,14 @@ from tests.standins import StandIn
 # DynamoDB Developer Guide, "Using IAM with DynamoDB transactions".  Batches are permitted as
 # single messages are.  Source: Amazon SQS Developer Guide, "Amazon SQS batch actions".
 SERVERS = {
-    "DynamoDB": {"DescribeTable", "GetItem", "BatchGetItem", "Query", "TransactWriteItems"},
+    "DynamoDB": {
+        "DescribeTable",
+        "GetItem",
+        "BatchGetItem",
+        "Query",
+        "Scan",
+        "TransactWriteItems",
+    },
     "SQS": {
         "GetQueueUrl",
         "SendMessage",

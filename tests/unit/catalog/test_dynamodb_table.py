@@ -61,10 +61,17 @@ class TableTests(SynchronousTestCase):
 
     def test_a_good_table_passes(self) -> None:
         """The check tries each kind of request that the catalog makes, and writes nothing."""
-        checked = self.open(ACTIVE, NOTHING, NOTHING, NOTHING, REFUSED)
+        checked = self.open(ACTIVE, NOTHING, NOTHING, NOTHING, NOTHING, REFUSED)
         self.assertIsNone(self.successResultOf(checked.check()))
         self.assertEqual(
-            ["describe_table", "get_item", "batch_get_item", "query", "transact_write_items"],
+            [
+                "describe_table",
+                "get_item",
+                "batch_get_item",
+                "query",
+                "scan",
+                "transact_write_items",
+            ],
             self.asked(),
         )
         _, transaction = self.client.asked[-1]
@@ -95,8 +102,8 @@ class TableTests(SynchronousTestCase):
 
     def test_a_missing_permission_is_named(self) -> None:
         """Whichever permission is missing, the message is the one that names it."""
-        answers = [ACTIVE, NOTHING, NOTHING, NOTHING]
-        for passed in range(5):
+        answers = [ACTIVE, NOTHING, NOTHING, NOTHING, NOTHING]
+        for passed in range(6):
             denied = said("AccessDeniedException")
             denied.response["Error"]["Message"] = "not authorized to perform: dynamodb:Some"
             text = self.refusal(self.open(*answers[:passed], denied).check())
@@ -115,7 +122,7 @@ class TableTests(SynchronousTestCase):
     def test_a_new_table_is_waited_for(self) -> None:
         """A table that is just being made is used once it is ready."""
         new = table(TableStatus="CREATING")
-        checking = self.open(new, new, ACTIVE, NOTHING, NOTHING, NOTHING, REFUSED).check()
+        checking = self.open(new, new, ACTIVE, *[NOTHING] * 4, REFUSED).check()
         self.assertNoResult(checking)
         self.clock.pump([0.5, 0.5, 0.5])
         self.successResultOf(checking)
