@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
-from godos.model.errors import NodeUnreachable
+from godos.model.errors import CatalogUnavailable, NodeUnreachable
 from godos.model.members import NodeState
 from godos.model.names import new_id
 from godos.model.objects import DeleteRequest, PutRequest
@@ -69,6 +70,14 @@ class World:
     def job(self) -> Job:
         (job,) = now(self.store.catalog.jobs())
         return job
+
+    def failure(self, work: Deferred[Any]) -> BaseException:
+        """What it failed with."""
+        failures: list[Failure] = []
+        work.addErrback(failures.append)
+        error = failures[0].value
+        assert isinstance(error, BaseException)
+        return error
 
     def blobs(self) -> Any:
         return now(self.store.catalog.blobs()).blobs
@@ -322,6 +331,53 @@ def test_no_job_costs_no_lease() -> None:
     now(world.runner("first").round())
     world.drain()
     now(world.runner("second").round())  # at once: the first one took no lease
+    assert world.job().state is JobState.DONE
+
+
+def test_two_servers_at_once_do_no_harm() -> None:
+    """One that was cut off from the catalog goes on when another has taken over: it gives up."""
+    world = World(12)
+    waiting: list[Deferred[None]] = []
+
+    def gate() -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    free = world.mender.gate
+    world.mender.gate = gate
+    world.drain()
+    first = world.runner("first", at_once=1)
+    slow = first.round()  # it hangs in its first blob, and looks at nothing
+    world.mender.gate = free
+    second = world.runner("second")
+    now(second.round())  # sees the lease for the first time
+    for call in world.store.clock.getDelayedCalls():
+        call.cancel()
+    world.store.clock.advance(PATIENCE)
+    now(second.round())
+    assert world.job().state is JobState.DONE
+    for each in waiting:
+        each.callback(None)
+    assert slow.called
+    assert world.job().state is JobState.DONE
+    assert world.naming() == []
+    assert all(not blob.below_target for blob in world.blobs())
+
+
+def test_an_outage_of_the_catalog() -> None:
+    """The round ends, and the next one goes on; no blob counts as trouble for it."""
+    world = World()
+    unavailable = CatalogUnavailable("no answer")
+    for blob in world.naming():
+        world.mender.errors[blob] = unavailable
+    world.drain()
+    runner = world.runner()
+    ended: Any = world.failure(runner.round())
+    assert ended is unavailable
+    assert world.job().failed == 0
+    assert world.store.clock.getDelayedCalls() == []
+    world.mender.errors.clear()
+    now(runner.round())
     assert world.job().state is JobState.DONE
 
 
