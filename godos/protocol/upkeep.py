@@ -100,10 +100,13 @@ def judge(
             missing.append(placed)
         else:
             silent.append(placed)
-    found, surplus = _beside(blob, held, good)
+    if len(good) == len(blob.layout) == sum(map(len, held.values())):
+        found, surplus = list[Placed](), list[Placed]()  # nearly always: all is where it should be
+    else:
+        found, surplus = _beside(blob, held, good)
     policy, at_hand = blob.policy, {placed.shard for placed in (*good, *found)}
     unreadable = len(at_hand) < policy.data
-    all_told = set(registered) <= set(answered)
+    all_told = not unreadable or set(registered) <= set(answered)
     return Verdict(
         good=tuple(good),
         missing=tuple(missing),

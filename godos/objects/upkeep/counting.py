@@ -28,6 +28,7 @@ AT_ONCE = 8  # blobs that are acted upon at the same time
 LOOKS = 200  # blobs that are looked at again together
 READ_BACK = 300.0  # seconds for a node to read a fragment that was found
 PAUSE = 0.005  # seconds between two batches, so that requests come first
+SLICE = 50  # blobs that are compared without a look at the requests
 NAMED = 20  # blobs that are lost and told of by name in the log
 
 T = TypeVar("T")
@@ -146,11 +147,17 @@ class Counting:
         if self._pause:
             await deferLater(self._clock, self._pause)
 
+    async def _breathe(self) -> None:
+        if self._pause:
+            await deferLater(self._clock, 0)
+
     # -- one batch ---------------------------------------------------------------------------
     async def _take(self, batch: Batch) -> None:
         doubtful: list[Sight] = []
         waiting: list[tuple[Blob, Verdict]] = []
-        for sight in batch.sights:
+        for number, sight in enumerate(batch.sights):
+            if number and number % SLICE == 0:
+                await self._breathe()
             self.sums.rows += sight.row is not None
             verdict = self._plain(sight, batch.answered)
             if verdict is None:

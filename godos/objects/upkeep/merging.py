@@ -25,7 +25,7 @@ from godos.model.names import FragmentName
 from godos.objects.upkeep.tally import Tally
 from godos.protocol.upkeep import Shelf
 
-PAGE = 1000  # rows, or fragments of a node, read at a time
+PAGE = 250  # rows, or fragments of a node, read at a time: some 10 ms of work
 PATIENCE = 60.0  # seconds for a node to give its next page
 TRIES = 3  # until a node that gives no page is left out
 PAUSE = 1.0  # seconds between two tries

@@ -42,8 +42,6 @@ class Sweeper:
             self._running = running = self._sweep()
             self._background.run("collecting as an operator asked", running)
             running.addBoth(self._over)
-            if running.called:
-                self._running = None
         return {"began": began}
 
     def _over(self, _: object) -> None:
