@@ -8,18 +8,15 @@ never a missing object.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations, islice
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import frozen
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.defer import TimeoutError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from godos.deferreds import within
-from godos.model.blobs import GENERATION, Blob, Placed
+from godos.model.blobs import Blob, Placed
 from godos.model.errors import (
-    BytesNotFound,
     FragmentDamaged,
     GodosError,
     NodeFailed,
@@ -27,18 +24,16 @@ from godos.model.errors import (
     NoSuchFragment,
     WrongNode,
 )
-from godos.model.locating import Located
+from godos.objects.beyond import Beyond
 from godos.objects.lanes import Lane
 from godos.objects.layouts import Correction
-from godos.objects.reach import PATIENCE, Reach
+from godos.objects.reach import Reach
+from godos.objects.suspicion import Suspicion
+from godos.objects.troubles import Troubles
 
 GOOD, SHUNNED, DEAD = range(3)  # how gladly a node is asked
 
-T = TypeVar("T")
-
 _AWAY = (NodeUnreachable, NodeFailed, WrongNode, TimeoutError)
-_TRIES = 64  # wrong results of one read after which it is given up
-_GUESSES = 20_000  # sets of fragments that are considered for having caused them
 
 
 class Converted(Exception):
@@ -65,6 +60,11 @@ class _Refusal:
     store: Any
     stop: int
 
+    @property
+    def lacks(self) -> bool:
+        """Whether its node says that it does not have the fragment."""
+        return isinstance(self.error, NoSuchFragment)
+
 
 class Search:
     """The places of one blob's fragments, as one read learns about them."""
@@ -78,9 +78,9 @@ class Search:
         self._again: set[tuple[Placed, int]] = set()  # broke off there, and may be asked once more
         self._elsewhere: list[Placed] = []  # what was found outside the layout
         self._written: set[Placed] = set()  # of these, what is being written down
-        self._wrong: list[frozenset[Placed]] = []  # what gave wrong bytes together
+        self._suspicion: Suspicion | None = None
         self._excluded: frozenset[Placed] = frozenset()
-        self._troubles: list[str] = []
+        self._troubles = Troubles()
         self._correction: Correction | None = None
         self._stage = 0
         self._looked_at = -1  # the byte for which was looked beyond the layout
@@ -105,10 +105,13 @@ class Search:
             return None
         return layout[0] if len(layout) == 1 or self._rank(layout[0]) == GOOD else None
 
+    def _known(self) -> list[Placed]:
+        return list(dict.fromkeys((*self.blob.layout, *self._elsewhere)))
+
     def _fit(self) -> list[Placed]:
         return [
             placed
-            for placed in dict.fromkeys((*self.blob.layout, *self._elsewhere))
+            for placed in self._known()
             if placed not in self._failed and placed not in self._excluded
         ]
 
@@ -151,15 +154,13 @@ class Search:
         """
         What these places gave together turned out to be wrong.
 
-        The fewest of them that explain all wrong results are not asked again; while more
-        than one explanation is possible, they are tried in turn.
+        The same places are not asked together again: see `Suspicion`.
 
         Raises:
             BytesNotFound: too much was wrong.
         """
-        self._wrong.append(used)
         nodes = " and ".join(sorted(placed.node for placed in used))
-        self._troubles.append(f"{nodes}: {error}")
+        self._troubles.add(f"{nodes}: {error}")
         self._log.warn(
             "the bytes of blob {incarnation} are not right by what {nodes} gave: {why}",
             incarnation=self.blob.incarnation,
@@ -168,25 +169,11 @@ class Search:
         )
         self._report(used, error)
         self._stage, self._looked_at = 0, -1
-        guess = self._suspects() if len(self._wrong) <= _TRIES else None
+        self._suspicion = self._suspicion or Suspicion()
+        guess = self._suspicion.refused(used, self._known(), self._failed, self.blob.policy.data)
         if guess is None:
-            raise self._not_found()
+            raise self._troubles.not_found()
         self._excluded = guess
-
-    def _suspects(self) -> frozenset[Placed] | None:
-        """The fewest places that have a part in all wrong results, and can be done without."""
-        known = list(dict.fromkeys((*self.blob.layout, *self._elsewhere)))
-        some = None
-        for guess in islice(_subsets(known), _GUESSES):
-            excluded = frozenset(guess)
-            if all(excluded & used for used in self._wrong):
-                left = {
-                    one.shard for one in known if one not in excluded and one not in self._failed
-                }
-                if len(left) >= self.blob.policy.data:
-                    return excluded
-                some = some or excluded
-        return some
 
     def _report(self, places: Iterable[Placed], error: Exception) -> None:
         if isinstance(error, FragmentDamaged | NoSuchFragment):
@@ -195,7 +182,7 @@ class Search:
                 self._reach.reports.trouble(self.blob, placed, reason)
 
     def _trouble(self, placed: Placed, why: str) -> None:
-        self._troubles.append(f"{placed.node}: {why}")
+        self._troubles.add(f"{placed.node}: {why}")
         self._log.warn(
             "fragment {incarnation}.{index} could not be read from node {node}: {why}",
             incarnation=self.blob.incarnation,
@@ -219,35 +206,20 @@ class Search:
         if position > self._looked_at:
             self._stage, self._looked_at = 0, position
         stage, self._stage = self._stage, self._stage + 1
+        beyond = Beyond(self._reach, self._troubles)
         if stage == 0:
-            await self._tried("the members", self._reach.members.refresh())
-            await self._newer()
+            await beyond.members()
+            await self._newer(beyond)
             self._forgive(position)
         elif stage == 1:
-            await self._locate()
-        elif stage > 2 or not await self._newer():
-            raise self._not_found()
+            lacking = {placed for placed, one in self._failed.items() if one.lacks}
+            self._elsewhere += await beyond.holders(self.blob, lacking)
+        elif stage > 2 or not await self._newer(beyond):
+            raise self._troubles.not_found()
 
-    def _not_found(self) -> BytesNotFound:
-        whys = "; ".join(dict.fromkeys(self._troubles))
-        return BytesNotFound(f"no node gives the object's bytes now: {whys}")
-
-    async def _tried(self, what: str, work: Deferred[T]) -> T | None:
-        """The result of what only helps; None when it fails."""
-        try:
-            return await within(PATIENCE, work, self._reach.clock)
-        except CancelledError:
-            raise
-        except (GodosError, TimeoutError) as error:
-            self._troubles.append(f"{what} cannot be read: {error}")
-            return None
-
-    async def _newer(self) -> bool:
+    async def _newer(self, beyond: Beyond) -> bool:
         """Read the blob's row anew; tells whether its layout is another."""
-        newer = await self._tried(
-            "the blob's row",
-            Deferred.fromCoroutine(self._reach.rows.again(self.blob.incarnation)),
-        )
+        newer = await beyond.row(self.blob)
         if newer is None or newer.layout == self.blob.layout:
             return False
         if (newer.policy, newer.generation) != (self.blob.policy, self.blob.generation):
@@ -263,8 +235,8 @@ class Search:
         for placed, refusal in list(self._failed.items()):
             moved = self._reach.members.fragments(placed.node) is not refusal.store
             away = isinstance(refusal.error, _AWAY) and moved
-            passed = position > refusal.position and not isinstance(refusal.error, NoSuchFragment)
-            if away or passed:
+            passed = position > refusal.position
+            if away or (passed and not refusal.lacks):
                 del self._failed[placed]
 
     def forgive_damage(self, stop: int) -> bool:
@@ -280,35 +252,3 @@ class Search:
         for placed in damaged:
             del self._failed[placed]
         return bool(damaged)
-
-    async def _locate(self) -> None:
-        """Ask all nodes."""
-        located, places = await self._holders()
-        lacking = {
-            placed
-            for placed, refusal in self._failed.items()
-            if isinstance(refusal.error, NoSuchFragment)
-        }
-        if lacking.intersection(places):  # it was remembered, and is true no more
-            self._reach.locator.forget(self.blob.incarnation)
-            located, places = await self._holders()
-        if located.silent:
-            self._troubles.append("no answer from " + ", ".join(located.silent))
-        self._elsewhere += places
-
-    async def _holders(self) -> tuple[Located, list[Placed]]:
-        """What locate answers, and where the fragments of this generation are by that."""
-        found = await self._reach.locator.locate([self.blob.incarnation])
-        located: Located = found[self.blob.incarnation]
-        return located, [
-            Placed(index, holder.node)
-            for holder in located.holders
-            for index in holder.indexes
-            if index // GENERATION * GENERATION == self.blob.generation
-        ]
-
-
-def _subsets(places: list[Placed]) -> Iterable[tuple[Placed, ...]]:
-    """All sets of places, the smaller ones first."""
-    for number in range(1, len(places) + 1):
-        yield from combinations(places, number)
