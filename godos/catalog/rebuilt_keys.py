@@ -49,7 +49,8 @@ class KeyPlan:
         """A version, perhaps one that stands there."""
         known = self._versions.get(version.reference)
         if known is None or version.manifest is not None:
-            seq = 0 if known is None else known.seq
+            stays = known is not None and known.modified == version.modified
+            seq = known.seq if known is not None and stays else 0
             self._versions[version.reference] = evolve(version, seq=seq)
         self._blobs[version.reference] = blobs
 
