@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -11,7 +13,8 @@ from godos.cluster.together import together
 from godos.deferreds import Background, deferred, within
 from godos.model.blobs import Blob, FragmentHeader, Placed, shareable
 from godos.model.catalog import ICatalog
-from godos.model.errors import FragmentDamaged, GodosError, NoSuchFragment
+from godos.model.errors import FragmentDamaged, GodosError, NodeFailed, NoSuchFragment
+from godos.model.members import NodeState
 from godos.model.names import FragmentName
 
 PATIENCE = 20.0  # seconds for reading a blob's fragments back; who uploads waits for it
@@ -72,13 +75,17 @@ class Sharing:
         )
         if known is None:
             return None
-        enough = await within(self._patience, self._quorum(known), self._clock)
+        fragments = self._fragments(known)
+        enough = await within(self._patience, self._quorum(known, fragments), self._clock)
+        if enough and len(fragments) < known.policy.width:
+            # as of a blob that was written while these nodes are away
+            self._want_repair(known, "shared while nodes are away")
         return known if enough else None
 
     @deferred
-    async def _quorum(self, blob: Blob) -> bool:
+    async def _quorum(self, blob: Blob, fragments: Sequence[Placed]) -> bool:
         """Whether as many fragments as a write needs are intact, each on a node of its own."""
-        waiting = self._fragments(blob)
+        waiting = list(fragments)
 
         @deferred
         async def confirm() -> bool:
@@ -92,8 +99,8 @@ class Sharing:
         return all(confirmed)
 
     def _fragments(self, blob: Blob) -> list[Placed]:
-        """Those on nodes that live, one of each shard and one of each node."""
-        live = {node.id for node in self._members.live()}
+        """Those on nodes that live and serve, one of each shard and one of each node."""
+        live = {node.id for node in self._members.live() if node.state is not NodeState.FAILED}
         by_shard: dict[int, Placed] = {}
         for placed in blob.layout:
             if placed.node in live:
@@ -123,10 +130,12 @@ class Sharing:
             node=placed.node,
             error=error,
         )
-        if isinstance(error, FragmentDamaged | NoSuchFragment):
-            reason = f"{type(error).__name__} on node {placed.node}"
-            work = self._catalog.want_repair(blob.incarnation, reason)
-            self._background.run("asking for a repair", work)
+        if isinstance(error, FragmentDamaged | NoSuchFragment | NodeFailed):
+            self._want_repair(blob, f"{type(error).__name__} on node {placed.node}")
+
+    def _want_repair(self, blob: Blob, reason: str) -> None:
+        work = self._catalog.want_repair(blob.incarnation, reason)
+        self._background.run("asking for a repair", work)
 
 
 def _is_of(header: FragmentHeader, blob: Blob) -> bool:

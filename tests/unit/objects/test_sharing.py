@@ -19,10 +19,12 @@ from godos.model.errors import (
     CatalogUnavailable,
     CommitUnknown,
     Conflict,
+    NodeFailed,
     NodeUnreachable,
     NoSuchKey,
     PreconditionFailed,
 )
+from godos.model.members import NodeState
 from godos.model.names import FragmentName
 from godos.model.objects import DeleteRequest, GetRequest, NewUpload, PutRequest
 from godos.model.policy import Policy
@@ -199,13 +201,36 @@ def test_a_coded_candidate() -> None:
     assert put(store, "c", LARGE).incarnation != blob.incarnation
 
 
-def test_nodes_that_are_away() -> None:
-    """What lives on nodes that are not there is not counted on."""
+def away(store: Store, node: str) -> None:
+    store.cluster.dead.add(node)
+
+
+def failed(store: Store, node: str) -> None:
+    store.cluster.rows[node] = evolve(store.cluster.rows[node], state=NodeState.FAILED)
+
+
+@pytest.mark.parametrize("lost", [away, failed])
+def test_nodes_that_are_away(lost: Any) -> None:
+    """What lives on nodes that do not serve is not counted on; one of three waits for repair."""
     store = Store(5, "copies=3")
     blob = blob_of(store, put(store, "a"))
-    for placed in blob.layout[:2]:
-        store.cluster.dead.add(placed.node)
-    assert put(store, "b").incarnation != blob.incarnation
+    assert put(store, "b").incarnation == blob.incarnation
+    assert not now(store.catalog.repairs())
+    lost(store, blob.layout[0].node)
+    assert put(store, "c").incarnation == blob.incarnation
+    assert [work.incarnation for work in now(store.catalog.repairs())] == [blob.incarnation]
+    lost(store, blob.layout[1].node)
+    assert put(store, "d").incarnation != blob.incarnation
+
+
+def test_a_node_that_just_failed() -> None:
+    """The others confirm, and the blob waits for repair."""
+    store = Store()
+    blob = blob_of(store, put(store, "a"))
+    node = store.cluster.stores[blob.layout[0].node]
+    node.verify = lambda _: fail(NodeFailed("its disk"))
+    assert put(store, "b").incarnation == blob.incarnation
+    assert [work.incarnation for work in now(store.catalog.repairs())] == [blob.incarnation]
 
 
 @pytest.mark.parametrize("field", ["blob_size", "blob_sha256", "codec", "policy"])
