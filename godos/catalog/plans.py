@@ -183,8 +183,9 @@ def referenced(new: NewVersion | NewPart, now: float) -> list[Action]:
     actions: list[Action] = [Put(blob_item(evolve(blob, rev=new.operation)), Absent()), named]
     if shareable(blob):
         actions.append(indexed(blob, new.operation))
-    if blob.below_target:
-        actions.append(wanted_repair(blob.incarnation, now, "below target", new.operation))
+    reason = new.repair or ("below target" if blob.below_target else "")
+    if reason:
+        actions.append(wanted_repair(blob.incarnation, now, reason, new.operation))
     return actions
 
 

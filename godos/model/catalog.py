@@ -158,7 +158,8 @@ class ICatalog(Interface):
         Make `new` the latest version: the commit point of an upload.
 
         Head, history, reference, blob row, collect row of what it displaced and, for a
-        blob below target, its repair row are one transaction.
+        new blob that is below target or that `new.repair` speaks of, its repair row are
+        one transaction.
 
         Fails:
             PreconditionFailed, NoSuchKey: the condition did not hold; nothing was changed.

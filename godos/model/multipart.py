@@ -74,6 +74,7 @@ class NewPart:
     modified: float
     blob: Blob | None
     checksums: Mapping[str, str] = field(factory=dict)
+    repair: str = ""
 
 
 @frozen

@@ -154,6 +154,7 @@ class NewVersion:
     manifest: str | None = None
     parts: int = 0
     event: str = ""  # the notification's name, such as ObjectCreated:Put
+    repair: str = ""  # why a new blob has to be looked after, if it is not only below target
 
 
 @frozen

@@ -100,7 +100,7 @@ class Objects:
         quotas = Quotas(catalog, now)
         background = sources.background
         sharing = Sharing(catalog, sources.members, sources.clock, background)
-        storer = Storer(placer, digest_thread, background, catalog.want_repair, sharing)
+        storer = Storer(placer, digest_thread, background, sharing)
         putter = Putter(catalog, storer, keys, redundancy, now)
         getter = Getter(catalog, Blobs(sources, digest_thread), keys)
         reader = SourceReader(getter)

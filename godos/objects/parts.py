@@ -91,6 +91,7 @@ class Parts:
                 modified=modified,
                 blob=stored.blob,
                 checksums=stored.checksums,
+                repair=stored.repair,
             )
             return self._catalog.put_part(upload, bucket, new)
 

@@ -74,6 +74,7 @@ class Putter:
                 attributes=attributes,
                 checksums=stored.checksums,
                 event=request.event,
+                repair=stored.repair,
             )
             return self._catalog.commit(found, key, new, request.condition)
 

@@ -41,13 +41,15 @@ class Stored:
 
     `blob` is None for 0 bytes.  `size` is the body's own, in bytes; `etag` (without quotes)
     is its MD5 in hex, or with a customer's key or KMS 32 hex digits that depend on the key.
-    `checksums`: algorithm in lower case -> base64.
+    `checksums`: algorithm in lower case -> base64.  `repair` says why the blob has to be
+    looked after, if it is not only below target.
     """
 
     blob: Blob | None
     size: int
     etag: str
     checksums: Mapping[str, str]
+    repair: str = ""
 
 
 Commit = Callable[[Stored], "Deferred[T]"]

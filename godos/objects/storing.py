@@ -24,7 +24,7 @@ from godos.objects.sealing import Sealing
 from godos.objects.sharing import Sharing
 from godos.objects.spreading import Spreading
 from godos.objects.stored import Commit
-from godos.objects.upload import Upload, WantRepair
+from godos.objects.upload import Upload
 
 T = TypeVar("T")
 
@@ -36,8 +36,6 @@ class Storer:
     Args:
         in_thread: where large pieces are hashed, encrypted and coded.
         background: looks after what outlives a request.
-        want_repair: is told of blobs that are not stored as they should be for good:
-            incarnation and reason.
         sharing: finds content that is stored already.
     """
 
@@ -46,13 +44,11 @@ class Storer:
         placer: Placer,
         in_thread: InThread,
         background: Background,
-        want_repair: WantRepair,
         sharing: Sharing,
     ) -> None:
         self._placer = placer
         self._in_thread = in_thread
         self._background = background
-        self._want_repair = want_repair
         self._sharing = sharing
 
     async def store(
@@ -92,7 +88,6 @@ class Storer:
             origin,
             data_key,
             commit,
-            self._want_repair,
             self._sharing,
         )
         if body.length is not None and body.length <= upload.small_size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from attrs import evolve
@@ -30,9 +30,6 @@ from godos.transfer.encryption import plain_room
 
 T = TypeVar("T")
 
-# Leaves word why a blob, by its incarnation, has to be looked after.
-WantRepair = Callable[[str, str], "Deferred[None]"]
-
 
 def _is_opaque(data_key: DataKey | None) -> bool:
     """Whether the ETag may not tell the MD5.  Source: S3 API Reference, "Object", ETag."""
@@ -45,7 +42,6 @@ class Upload(Generic[T]):
 
     Args:
         stages: what happens to the bytes before nodes keep them.
-        want_repair: is told of a blob that is not stored as it should be for good.
         sharing: finds what holds the same bytes already.
     """
 
@@ -61,7 +57,6 @@ class Upload(Generic[T]):
         origin: Origin,
         data_key: DataKey | None,
         commit: Commit[T],
-        want_repair: WantRepair,
         sharing: Sharing,
     ) -> None:
         self._spreading = spreading
@@ -69,7 +64,6 @@ class Upload(Generic[T]):
         self._origin = origin
         self._data_key = data_key
         self._commit = commit
-        self._want_repair = want_repair
         self._sharing = sharing
         # what the ETag is made of, and the blob's own where the blob is the body
         needed = frozenset(("md5",) if stages else ("md5", "sha256"))
@@ -180,8 +174,11 @@ class Upload(Generic[T]):
             self._digests.size,
             self._etag,
             self._checksums,
+            self._repair if targets else "",
         )
-        twin = None if stored.blob is None else await self._sharing.twin(stored.blob)
+        twin = None
+        if stored.blob is not None and not stored.repair:
+            twin = await self._sharing.twin(stored.blob)
         if twin is None:
             return await self._end_alone(stored, targets)
         try:
@@ -198,21 +195,16 @@ class Upload(Generic[T]):
     async def _end_alone(self, stored: Stored, targets: Targets) -> T:
         """Let the commit refer to the bytes that came."""
         try:
-            done = await self._commit(stored)
+            return await self._commit(stored)
         except REFUSALS:
             self._spreading.remove(targets)
             raise  # after anything else it may have happened: then nothing is removed
-        if targets and self._spreading.plan.fell_back:
-            await self._not_as_wanted()
-        return done
 
-    async def _not_as_wanted(self) -> None:
-        """Leave word that nodes were away; without it, a census finds out as well."""
+    @property
+    def _repair(self) -> str:
+        """Word for whoever repairs, where nodes were away that the wanted policy needs."""
         plan = self._spreading.plan
-        try:
-            await self._want_repair(plan.incarnation, instead(plan.policy, plan.wanted))
-        except GodosError as error:
-            self._log.warn("a repair could not be asked for: {error}", error=error)
+        return instead(plan.policy, plan.wanted) if plan.fell_back else ""
 
     def _blob(self, targets: Targets) -> Blob:
         layout = sorted((target.index, node) for node, target in targets.items())

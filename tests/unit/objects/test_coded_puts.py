@@ -16,7 +16,6 @@ from godos.model.blobs import Blob
 from godos.model.encryption import Cipher, Encryption
 from godos.model.errors import (
     BadDigest,
-    CatalogUnavailable,
     NodeFull,
     NodeUnreachable,
     NotEnoughNodes,
@@ -371,14 +370,30 @@ def test_small_ones_are_copies_for_good() -> None:
     assert not now(store.catalog.repairs())
 
 
-def test_a_repair_that_cannot_be_asked_for_does_not_undo_the_write() -> None:
-    """The object is committed by then; a census finds it as well."""
+def test_parts_say_what_they_are_to_be() -> None:
+    """As objects do."""
     store = coded_store()
+    upload = now(store.objects.create_upload("objects", "k", NewUpload("me")))
     for node in store.nodes[:2]:
         store.cluster.dead.add(node.node_id)
-    store.catalog.want_repair = lambda *_: fail(CatalogUnavailable("?"))  # type: ignore
-    now(put(store, Body(LARGE)))
-    assert get(store) == LARGE
+    now(store.objects.upload_part("objects", "k", upload.id, 1, Body(LARGE), PutRequest()))
+    [work] = now(store.catalog.repairs())
+    assert wanted_instead(work.reason) == POLICY
+
+
+def test_what_is_to_be_coded_later_is_not_shared() -> None:
+    """Equal content that is copies for good stays so, and does not keep this from its code."""
+    store = coded_store()
+    now(store.objects.create_bucket("copies", "me"))
+    now(store.objects.set_setting("copies", "storage", {"policy": "copies=3"}))
+    store.clock.advance(3)
+    for node in store.nodes[:2]:
+        store.cluster.dead.add(node.node_id)
+    for_good = now(store.objects.put("copies", "k", Body(LARGE), PutRequest()))
+    version = now(put(store, Body(LARGE)))
+    assert version.incarnation != for_good.incarnation
+    [work] = now(store.catalog.repairs())
+    assert work.incarnation == version.incarnation
 
 
 def test_three_of_six_dead_refuse_nothing_but_one_left_does() -> None:
