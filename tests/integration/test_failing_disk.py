@@ -43,20 +43,21 @@ def test_a_failed_flush_of_the_only_disk(tmp_path: Path) -> None:
 def test_a_failed_flush_of_one_of_three_disks(tmp_path: Path) -> None:
     """The PUT is acknowledged by the other two, and waits for repair; all is still read."""
     with cluster(tmp_path, f"sqlite:{tmp_path / 'state.sqlite'}") as store:
-        api, body = store.start()["api"], content("small", size=70_000)
-        assert api.put("before", body).status_code == 200
+        api = store.start()["api"]
+        body = {name: content(name, size=70_000) for name in ("before", "while", "after")}
+        assert api.put("before", body["before"]).status_code == 200
         with failing_flush(store["data-2"].pid, volume(tmp_path / "data-2")):
-            assert api.put("while", body).status_code == 200
+            assert api.put("while", body["while"]).status_code == 200
         others = {store.node_id("data-1"), store.node_id("data-3")}
         assert layout(store.state, "while") == others
         assert waits_for_repair(store.state, "while")
         until(
             lambda: _failed(store.state) == [store.node_id("data-2")], "the catalog does not know"
         )
-        assert api.put("after", body).status_code == 200
+        assert api.put("after", body["after"]).status_code == 200
         assert layout(store.state, "after") == others
-        for name in ("before", "while", "after"):
-            assert api.get(name).content == body
+        for name, bytes_ in body.items():
+            assert api.get(name).content == bytes_
 
 
 def test_a_failed_flush_of_the_catalog(tmp_path: Path) -> None:
