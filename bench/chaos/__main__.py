@@ -44,6 +44,7 @@ OF_API = (
     *("--log-level", "info"),
 )
 OF_DATA = ("--scrub-days", "0.0003", "--scrub-rate", "0")
+FOUND_WITHIN = 60.0  # seconds in which every disk is read again, at the rate of OF_DATA
 RECOVERS = 600.0  # seconds within which no object may be below target any more
 
 
@@ -122,7 +123,7 @@ class Chaos:
         self._say(
             f"turned bits over in {files} files and {places} places of volumes of {node.name}"
         )
-        self._pass(self._asked.pause)
+        self._pass(max(self._asked.pause, FOUND_WITHIN))
         self._until_whole()
 
     def _one_is_removed(self) -> None:
@@ -133,9 +134,7 @@ class Chaos:
         node.start()
         node.await_up()
         self._say(f"started {node.name} with an empty directory: it is node {node.id} now")
-        removed = self._store.godos(
-            "node", "replace", lost, node.id, "--state", self._store.state, "--yes"
-        )
+        removed = self._store.godos("node", "replace", lost, node.id, "--state", self._store.state)
         self._say(f"godos node replace: exit code {removed.returncode}: {_last(removed)}")
         if removed.returncode:
             self._tally.violation(f"godos node replace: {_last(removed)}")

@@ -18,7 +18,7 @@ from attrs import asdict, define, field
 from godos.cli.opening import in_catalog
 from godos.cli.running import run
 from godos.deferreds import WorkerPool, deferred
-from godos.model.blobs import Blob
+from godos.model.blobs import Blob, BlobState
 from godos.model.catalog import ICatalog
 from godos.model.errors import GodosError
 from godos.model.names import FragmentName
@@ -37,31 +37,36 @@ def corrupt(storage: Path, chance: random.Random, share: float) -> tuple[int, in
 
     Answers how many files and how many places in volumes.
     """
-    files = sorted(path for path in (storage / "objects").rglob("*") if path.is_file())
-    chosen = [path for path in files if chance.random() < share]
-    for path in chosen:
-        _flip(path, chance, 0)
-    places = 0
-    for volume in sorted((storage / "volumes").iterdir()):
-        size = _used(volume)
-        for _ in range(max(1, size // (4 << 20)) if size > 2 * _KEPT_HEAD else 0):
-            _flip(volume, chance, _KEPT_HEAD, size)
-            places += 1
-    return len(chosen), places
+    found = sorted((storage / "objects").rglob("*.*"))
+    files = sum(_flipped(path, chance, 0, 1) for path in found if chance.random() < share)
+    places = sum(
+        _flipped(volume, chance, _KEPT_HEAD, _used(volume) // (4 << 20) + 1)
+        for volume in sorted((storage / "volumes").iterdir())
+    )
+    return files, places
+
+
+def _flipped(path: Path, chance: random.Random, start: int, places: int) -> int:
+    """Turn a bit over in so many places; a file that was removed meanwhile has none."""
+    try:
+        size = _used(path) if start else path.stat().st_size
+        for _ in range(places):
+            _flip(path, chance, start, size)
+    except FileNotFoundError:
+        return 0
+    return places if size > start else 0
 
 
 def _used(volume: Path) -> int:
     """Bytes up to the last one that is not zero: volumes are zeroed ahead."""
-    with volume.open("rb") as file:
-        return len(file.read().rstrip(b"\0"))
+    return len(volume.read_bytes().rstrip(b"\0")) if volume.exists() else 0
 
 
-def _flip(path: Path, chance: random.Random, start: int, stop: int | None = None) -> None:
-    size = path.stat().st_size if stop is None else stop
-    if size <= start:
+def _flip(path: Path, chance: random.Random, start: int, stop: int) -> None:
+    if stop <= start:
         return
     with path.open("r+b") as file:
-        place = chance.randrange(start, size)
+        place = chance.randrange(start, stop)
         file.seek(place)
         byte = file.read(1)[0]
         file.seek(place)
@@ -127,8 +132,6 @@ async def _compare(catalog: ICatalog, held: Mapping[str, set[FragmentName]], cou
     while True:
         page = await catalog.blobs(cursor, _PAGE)
         for blob in page.blobs:
-            count.blobs += 1
-            count.bytes += blob.size
             named |= _look(blob, held, count)
         cursor = page.cursor
         if cursor is None:
@@ -141,10 +144,14 @@ def _look(
     blob: Blob, held: Mapping[str, set[FragmentName]], count: Count
 ) -> set[tuple[str, FragmentName]]:
     named = {(placed.node, FragmentName(blob.incarnation, placed.index)) for placed in blob.layout}
+    if blob.state is BlobState.CONDEMNED:  # its fragments are being removed
+        return named
+    count.blobs += 1
+    count.bytes += blob.size
     whole = {name.index for node, name in named if name in held.get(node, ())}
     if len(whole) < blob.policy.width:
         count.troubles.append(
-            f"blob {blob.incarnation} ({blob.policy}, {blob.size} bytes, {blob.state}) has "
+            f"blob {blob.incarnation} ({blob.policy}, {blob.size} bytes) has "
             f"{len(whole)} of {blob.policy.width} fragments on disks"
         )
     return named

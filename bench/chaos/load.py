@@ -203,7 +203,7 @@ class Client:
             url = f"{self._base()}/objects/{key}" if key else f"{self._base()}/objects"
             return self._session.request(method, url, timeout=TIMEOUT, **more)
         except requests.RequestException as error:
-            raise _Broken(f"{method}: {type(error).__name__}") from error
+            raise _Broken(f"{method}: {_innermost(error)}") from error
 
     @staticmethod
     def _expect(answer: requests.Response, status: int) -> None:
@@ -242,10 +242,17 @@ def _digest(answer: requests.Response) -> tuple[int, str]:
             running.update(piece)
             size += len(piece)
     except requests.RequestException as error:
-        raise _Broken(f"GET broken off: {type(error).__name__}") from error
+        raise _Broken(f"GET broken off: {_innermost(error)}") from error
     if size != int(answer.headers["Content-Length"]):
         raise _Broken("GET broken off: short")
     return size, running.hexdigest()
+
+
+def _innermost(error: BaseException) -> str:
+    """What was at the bottom of it."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return f"{type(error).__name__} {error}"[:80]
 
 
 def _code(answer: requests.Response) -> str:
