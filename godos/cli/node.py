@@ -6,24 +6,20 @@ import json
 from collections.abc import Sequence
 
 import click
-from attrs import frozen
 
 from godos.cli.jobs import cancel_option, detach_option, do, stop, wanted
 from godos.cli.keys import json_option
-from godos.cli.nodes import SHORT, found, line, picture, short
+from godos.cli.node_removal import readmit, remove
+from godos.cli.nodes import NODE, SHORT, found, line, picture, short
 from godos.cli.opening import state_option, with_catalog
-from godos.cli.parameters import Parsed, count, in_words, on_one_line
-from godos.cli.waiting import beating, confirmed, now, pause
-from godos.cluster.removed import readmit as let_back
+from godos.cli.parameters import in_words
+from godos.cli.waiting import beating
 from godos.model.catalog import ICatalog
 from godos.model.members import Node, NodeState
 from godos.model.upkeep import Job, JobKind
 from godos.objects.upkeep.asking import ask_for, cancel
-from godos.objects.upkeep.removal import Leftovers, forget, leftovers, objects_of, want_repairs
 from godos.protocol.placement import takes_new
 from godos.service.values import State
-
-NODE = click.argument("name", metavar="NODE")
 
 
 @click.group()
@@ -33,6 +29,10 @@ def node() -> None:
 
     NODE is a node's id, the beginning of it, or its address.
     """
+
+
+node.add_command(remove)
+node.add_command(readmit)
 
 
 # -- list ---------------------------------------------------------------------------------
@@ -138,101 +138,6 @@ def replace(old: str, new: str, detach: bool, cancelled: bool, where: State | No
     job = do(where, begin, f"replacing {old[:SHORT]}", look, detach, last)
     if job is not None:
         click.echo(_moved(job, "replaced, and forgotten") if gone[0] else _drained(job))
-
-
-# -- remove -------------------------------------------------------------------------------
-@frozen
-class _Removed:
-    node: Node
-    left: Leftovers
-
-
-@node.command()
-@NODE
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--i-accept-losing-data",
-    "accepted",
-    metavar="N",
-    type=Parsed("number", count),
-    default="0",
-    help="Even when that many blobs, exactly, can never be read again.",
-)
-@state_option
-def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
-    """
-    Forget NODE: one that was drained, or one that is dead for good.
-
-    Refused as long as it lives and has data, and where data would be lost with it.
-    """
-
-    async def work(catalog: ICatalog) -> _Removed:
-        one = await found(catalog, name)
-        alive = one.state is not NodeState.FAILED and one.id in await beating(catalog, {one.id})
-        left = await leftovers(catalog, one.id)
-        if alive and (left.blobs or one.state is NodeState.UP):
-            has = f"has fragments of {left.blobs} blobs" if left.blobs else "takes new data"
-            raise click.ClickException(
-                f"node {short(one)} lives and {has}: drain it first, with `godos node drain {name}`"
-            )
-        if left.lost not in (0, accepted):
-            raise _loss(one, left, await objects_of(catalog, left.examples, pause))
-        if not yes:
-            confirmed(f"Forget node {short(one)}, {_what_is_left(left)}?")
-        await forget(catalog, one.id, now())
-        if left.blobs:
-            await want_repairs(catalog, one.id, f"node {one.id} was removed")
-        return _Removed(one, left)
-
-    done = with_catalog(where, work)
-    click.echo(f"Node {short(done.node)} is removed.")
-    if done.left.lost:
-        click.echo(f"{done.left.lost} blobs are lost.", err=True)
-    if done.left.below:
-        click.echo(
-            f"{done.left.below} blobs have fewer fragments than they should: repair restores "
-            f"them, see `godos status`.{_no_spare(done.left)}",
-            err=True,
-        )
-
-
-def _loss(one: Node, left: Leftovers, examples: Sequence[str]) -> click.ClickException:
-    named = ", ".join(map(on_one_line, examples))
-    more = ", …" if left.lost > len(examples) else ""
-    return click.ClickException(
-        f"{left.lost} blobs would be lost with node {short(one)}, for no other registered nodes "
-        f"have enough of their fragments: {named}{more}.  If it can come back, start it and drain "
-        f"it.  Otherwise say --i-accept-losing-data {left.lost}"
-    )
-
-
-def _no_spare(left: Leftovers) -> str:
-    return f"  Until then {left.bare} of them survive no further loss." if left.bare else ""
-
-
-def _what_is_left(left: Leftovers) -> str:
-    if not left.blobs:
-        return "of which nothing is needed"
-    words = [f"which {left.blobs} blobs name"]
-    words += [f"{left.lost} will be lost"] if left.lost else []
-    if left.below:
-        words += [f"{left.below} will have less than their policy asks for until repaired"]
-    words += [f"{left.bare} of these will survive no further loss"] if left.bare else []
-    return ": ".join((words[0], ", ".join(words[1:])) if words[1:] else words)
-
-
-@node.command()
-@click.argument("node_id", metavar="ID")
-@state_option
-def readmit(node_id: str, where: State | None) -> None:
-    """
-    Let a node that was removed come back, with what its storage directory holds.
-
-    ID is its whole id, as the data server says when it refuses to start.
-    """
-    if not with_catalog(where, lambda catalog: let_back(catalog, node_id)):
-        raise click.ClickException(f"no node {node_id!r} was removed")
-    click.echo(f"Node {node_id} may be started again.")
 
 
 # -- what several need --------------------------------------------------------------------

@@ -13,6 +13,7 @@ from godos.model.catalog import ICatalog
 from godos.model.members import Node, NodeState
 from godos.model.upkeep import Job, JobKind, JobState
 
+NODE = click.argument("name", metavar="NODE")
 SHORT = 8  # digits of an id that name a node in most clusters
 
 

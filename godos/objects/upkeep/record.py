@@ -75,7 +75,7 @@ class Record:
         """
         Write the row; tells whether it is still ours.  Fails as the catalog does.
         """
-        async with _Held(self._writing):
+        async with self._writing:
             if self.overtaken:
                 return False
             sent = evolve(self.job, updated=self._clock.seconds())
@@ -90,21 +90,8 @@ class Record:
     @deferred
     async def look(self) -> bool:
         """Read the row; tells whether it is still ours.  Fails as the catalog does."""
-        async with _Held(self._writing):
+        async with self._writing:
             standing = {job.id: job.rev for job in await self._catalog.jobs()}
             if standing.get(self.job.id) != self.job.rev:
                 self.overtaken = True
             return not self.overtaken
-
-
-class _Held:
-    """A `DeferredLock` for `async with`."""
-
-    def __init__(self, lock: DeferredLock) -> None:
-        self._lock = lock
-
-    async def __aenter__(self) -> None:
-        await self._lock.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()

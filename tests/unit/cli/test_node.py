@@ -10,14 +10,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from godos.cluster.removed import refuse_removed
 from godos.model.errors import CannotStart
 from godos.model.members import NodeState
+from godos.model.objects import GetRequest, PutRequest
 from godos.model.upkeep import JobState
 from tests.unit.cli.towns import Town
-from tests.unit.objects.stores import now
+from tests.unit.objects.stores import Body, now, whole
 
 
 @pytest.fixture
 def town() -> Town:
-    """Four nodes and ten objects of two copies."""
+    """Four nodes and objects of two copies, so many that each node and each pair has some."""
     made = Town()
     made.put()
     return made
@@ -63,6 +64,21 @@ def test_drain(town: Town) -> None:
     assert town.readable()
     assert state(town, 0) is NodeState.DRAINING
     assert "drained" in town("node", "list").stdout.splitlines()[0]
+
+
+def test_coded_objects() -> None:
+    """Fragments of a code move as they are; of a dead node they are made anew."""
+    town = Town(6, "ec=2+1")
+    for number in range(20):
+        body = Body(bytes([number]) * 200_000)
+        now(town.store.objects.put("objects", f"k{number}", body, PutRequest()))
+    assert town("node", "drain", town.id(0)).exit_code == 0
+    assert town("node", "replace", town.die(1), town.id(2)).exit_code == 0
+    assert town.on(town.id(0)) == town.on(town.id(1)) == 0
+    town.die(3)
+    for number in range(20):
+        read = now(town.store.objects.get("objects", f"k{number}", GetRequest()))
+        assert whole(read) == bytes([number]) * 200_000
 
 
 def test_nodes_have_short_names(town: Town) -> None:

@@ -8,7 +8,7 @@ from tests.unit.cli.towns import Town
 from tests.unit.objects.stores import now
 
 
-def grown(objects: int = 40) -> Town:
+def grown(objects: int = 80) -> Town:
     """A store of three nodes with data, to which a fourth just came."""
     town = Town(4)
     fresh = now(town.store.catalog.node(town.id(3)))
@@ -31,12 +31,12 @@ def test_a_new_node_gets_its_share() -> None:
     result = town("rebalance")
     assert result.exit_code == 0, result.output
     share = town.on(town.id(3))
-    assert 10 <= share <= 30
+    assert 20 <= share <= 60
     assert said.startswith(f"{share} fragments, ")
     assert f"{share} fragments, " in result.stdout
-    assert town.readable(40)
+    assert town.readable(80)
     assert not any(blob.below_target for blob in blobs(town))
-    assert town.store.fragments == 80
+    assert town.store.fragments == 160
     assert town("rebalance", "--dry-run").stdout.startswith("0 fragments")
 
 
@@ -72,6 +72,6 @@ def test_convert() -> None:
     wanting.runner = wanting.runner_of("copies=3")
     result = wanting("convert")
     assert result.exit_code == 0, result.output
-    assert "10 blobs have the policy that is wanted of them: 30 fragments" in result.stdout
+    assert "80 blobs have the policy that is wanted of them: 240 fragments" in result.stdout
     assert {str(blob.policy) for blob in blobs(town)} == {"copies=3"}
     assert wanting.readable()

@@ -19,6 +19,8 @@ from godos.objects.upkeep.kinds import job_runner
 from tests.unit.objects.stores import Body, Store, now, whole
 from tests.unit.objects.upkeep.menders import mender_of
 
+MANY = 80  # objects: every node, and every pair of four, gets some
+
 
 class Town:
     """
@@ -47,12 +49,12 @@ class Town:
         )
 
     # -- the store --------------------------------------------------------------------------
-    def put(self, number: int = 10) -> None:
+    def put(self, number: int = MANY) -> None:
         """Store some objects."""
         for each in range(number):
             now(self.store.objects.put("objects", f"k{each}", Body(b"%d" % each), PutRequest()))
 
-    def readable(self, number: int = 10) -> bool:
+    def readable(self, number: int = MANY) -> bool:
         """Whether all of them can be read."""
         return all(self._get(f"k{each}") == b"%d" % each for each in range(number))
 

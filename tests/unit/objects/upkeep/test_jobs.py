@@ -27,9 +27,12 @@ A_BIT = 0.1
 
 
 class World:
-    """A store of four nodes with some objects of two copies, and servers that work on jobs."""
+    """
+    A store of four nodes with objects of two copies, so many that every node has some, and
+    servers that work on jobs.
+    """
 
-    def __init__(self, objects: int = 10, nodes: int = 4) -> None:
+    def __init__(self, objects: int = 40, nodes: int = 4) -> None:
         self.store = Store(nodes, "copies=2")
         self.mender = CopyMender(self.store)
         for number in range(objects):
@@ -119,7 +122,7 @@ def test_a_drained_node_is_empty() -> None:
 
 def test_what_is_uploaded_while_it_is_drained_is_found() -> None:
     """A blob that was planned before, and is committed behind the pass over the disk, moves too."""
-    world = World(3)
+    world = World()
     late: list[bool] = []
     plain = world.mender.gate
 
@@ -155,7 +158,7 @@ def test_a_dead_node_is_found_in_the_catalog() -> None:
 
 def test_the_successor_gets_all_that_it_can() -> None:
     """Only blobs of which it has a copy already go to other nodes."""
-    world = World(30)
+    world = World()
     successor = world.store.nodes[3].node_id
     had = {name.incarnation for name in world.store.nodes[3].fragments}
     moving = set(world.naming())
@@ -219,7 +222,7 @@ def test_a_bug_is_no_success() -> None:
 
 def test_only_a_few_at_once() -> None:
     """However many blobs there are."""
-    world = World(30)
+    world = World()
     waiting: list[Deferred[None]] = []
 
     def gate() -> Deferred[None]:
@@ -284,7 +287,7 @@ def test_asking_twice_is_one_job() -> None:
 
 def test_another_server_goes_on_at_the_cursor() -> None:
     """Once the first one's lease has run out; blobs that were done are not looked at again."""
-    world = World(30)
+    world = World(80)
     waiting: list[Deferred[None]] = []
 
     def gate() -> Deferred[None]:
@@ -336,7 +339,7 @@ def test_no_job_costs_no_lease() -> None:
 
 def test_two_servers_at_once_do_no_harm() -> None:
     """One that was cut off from the catalog goes on when another has taken over: it gives up."""
-    world = World(12)
+    world = World()
     waiting: list[Deferred[None]] = []
 
     def gate() -> Deferred[None]:
@@ -383,8 +386,8 @@ def test_an_outage_of_the_catalog() -> None:
 
 def test_what_is_being_removed_is_not_moved() -> None:
     """Nobody can read it any more, and the collector does not need its node to be there."""
-    world = World(5)
-    for number in range(5):
+    world = World()
+    for number in range(40):
         now(world.store.objects.delete("objects", f"k{number}", DeleteRequest()))
     world.store.clock.advance(GRACE + 1)
     assert now(world.store.catalog.removals(GRACE))
@@ -396,7 +399,7 @@ def test_what_is_being_removed_is_not_moved() -> None:
 
 def test_a_round_that_changes_nothing_is_followed_by_a_rest() -> None:
     """Whatever keeps rows as they are, servers do not spin."""
-    world = World(5)
+    world = World()
     world.mender.mend = lambda blob, *_: succeed(Mended(None))  # says that it is gone
     world.drain()
     runner = world.runner()
