@@ -33,7 +33,7 @@ T = TypeVar("T")
 _AT_ONCE = 4  # transactions
 _BYTES = 1_000_000  # of one transaction's items, about
 _KINDS = frozenset(  # before the first # of a partition
-    ("META", "BKT", "USER", "NODE", "API", "JOB", "CENSUS", *"BCDEFGHLMOPQRUX")
+    ("META", "BKT", "USER", "NODE", "API", "JOB", "CENSUS", *"BCDEFGHLMOPQRUWX")
 )
 
 

@@ -13,9 +13,12 @@ from typing import Any
 from attrs import field, frozen
 
 from godos.model.blobs import RAW, FragmentHeader
-from godos.model.errors import FragmentDamaged, NoSuchFragment
+from godos.model.errors import FragmentDamaged, InvalidRequest, NoSuchFragment
 from godos.model.members import FORMAT
-from godos.model.names import FragmentName, bucket_name, is_id
+from godos.model.multipart import MAX_PARTS
+from godos.model.names import FragmentName, bucket_name, is_id, object_key
+from godos.model.policy import Policy
+from godos.model.versions import Versioning
 from godos.transfer.encryption import AES256GCM, BLOCK, TAG, open_note
 
 PAGE = 500  # fragments of an inventory that are asked for at once
@@ -82,26 +85,30 @@ async def read_origin(header: FragmentHeader, open_key: OpenKey) -> Origin:
         return _origin(said, header, encryption)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreadable(STRANGE) from error
-    except FragmentDamaged as error:
+    except (FragmentDamaged, InvalidRequest) as error:
         raise Unreadable(STRANGE) from error
 
 
 def _origin(
     said: Mapping[str, Any], header: FragmentHeader, encryption: Mapping[str, Any] | None
 ) -> Origin:
-    if not is_id(said["bucket_id"]) or not isinstance(said["key"], str) or not said["key"]:
+    upload, part, etag = str(said.get("upload", "")), int(said.get("part", 0)), str(said["etag"])
+    if not is_id(said["bucket_id"]) or (upload and not 1 <= part <= MAX_PARTS):
         raise Unreadable(STRANGE)
+    if upload:
+        bytes.fromhex(etag)  # which the ETag of the whole is made of
+    Policy.parse(header.policy)  # a newer godos may know others
     size = said["size"] if "size" in said else _plain_size(header)
     return Origin(
         bucket=bucket_name(said["bucket"]),
         bucket_id=said["bucket_id"],
-        key=said["key"],
-        etag=str(said["etag"]),
+        key=object_key(said["key"].encode()),
+        etag=etag,
         modified=float(said["modified"]),
         size=int(size),
-        upload=str(said.get("upload", "")),
-        part=int(said.get("part", 0)),
-        versioning=str(said.get("versioning", "")),
+        upload=upload,
+        part=part,
+        versioning=Versioning(said.get("versioning", "")).value,
         bucket_owner=str(said.get("bucket_owner", "")),
         owner=str(said.get("owner", "")),
         storage_class=str(said.get("storage_class", "STANDARD")),
