@@ -103,15 +103,19 @@ class Examiner:
         return await together(self._asked(blob, placed) for placed in dict.fromkeys(places))
 
     async def elsewhere(
-        self, blob: Blob, generation: int, wanted: Collection[int]
+        self, blob: Blob, generation: int, wanted: Collection[int], but: Collection[str] = ()
     ) -> list[Finding]:
         """
         Good fragments for the shards `wanted` of a generation that the layout does not name.
 
         Such are left by work that was broken off.  Asks nodes that live, the most probable
         ones first; who does not answer has none.
+
+        Args:
+            but: nodes that have a fragment of the blob already, and so need no other.
         """
-        likely = rank(blob.incarnation, self._members.live())[:MOST_ASKED]
+        live = [node for node in self._members.live() if node.id not in but]
+        likely = rank(blob.incarnation, live)[:MOST_ASKED]
         held = await together(self._held(blob, node.id) for node in likely)
         found = {
             placed
@@ -214,6 +218,8 @@ class Examiner:
         if silence >= self._repair_after:
             why = f"the node has been silent for {silence:.0f} s"
             return Finding(placed, State.GONE, why), None
+        if not self._members.alive(placed.node):  # asking one that hangs takes a minute
+            return Finding(placed, State.SILENT, f"it is silent for {silence:.0f} s"), None
         return None, store
 
     async def _unseen(self, placed: Placed) -> Finding:

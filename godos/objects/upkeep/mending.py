@@ -166,7 +166,7 @@ class Mender:
             standing = await self._catalog.correct_layout(blob, layout)
             self._sources.rows.forget(blob.incarnation)
             return standing
-        if not effort.written:
+        if not effort.written and not effort.unreadable:
             return blob
         standing = await self._catalog.blob(blob.incarnation)  # it may be gone, or going
         return standing if standing is not None and standing.rev == blob.rev else None
@@ -180,12 +180,13 @@ class Mender:
         else:
             findings = await self._examiner.ask(blob, places)
             findings = await self._doubles_read(blob, findings)
-        wants = effort.seating(blob, findings).wants
-        shards = {want.shard for want in wants if want.source is None}
+        plan = effort.seating(blob, findings)
+        shards = {want.shard for want in plan.wants if want.source is None}
         if not shards:
             return findings
         known = {finding.placed for finding in findings}
-        others = await self._examiner.elsewhere(blob, blob.generation, shards)
+        holding = {placed.node for placed in plan.kept}
+        others = await self._examiner.elsewhere(blob, blob.generation, shards, holding)
         return findings + [finding for finding in others if finding.placed not in known]
 
     async def _doubles_read(self, blob: Blob, findings: list[Finding]) -> list[Finding]:

@@ -357,6 +357,40 @@ def test_a_blob_that_is_gone_is_let_go() -> None:
     assert ward.mend(blob) == Mended(None)
 
 
+def test_a_blob_that_is_removed_while_it_is_read_is_let_go() -> None:
+    """That its bytes are not there any more is no trouble."""
+    ward = Ward(4, "copies=3")
+    blob = ward.put()
+    ward.lose(blob, blob.layout[0])
+    real = ward.sources.read
+
+    def removed_first(standing: Blob, start: int, stop: int) -> object:
+        ward.delete()
+        ward.clock.advance(1e6)
+        (removal,) = now(ward.catalog.removals(0.0))
+        for placed in blob.layout[1:]:
+            ward.lose(blob, placed)
+        now(ward.catalog.removed(removal))
+        return real(standing, start, stop)
+
+    ward.sources.read = removed_first
+    assert ward.mend(blob) == Mended(None)
+    assert ward.fragments == 0
+
+
+def test_a_node_that_does_not_beat_is_not_asked() -> None:
+    """It may hang: asking it takes long."""
+    ward = Ward(8, "ec=4+2")
+    blob = ward.put()
+    ward.silence(blob.layout[0], 20.0)
+    hung = ward.store_of(blob.layout[0])
+    hung.verify = lambda name: Deferred()
+    hung.holds = lambda names: Deferred()
+    assert ward.mend(blob).missing == (0,)
+    moved = ward.mend(blob, avoid=frozenset({blob.layout[1].node}))
+    assert (moved.fragments, moved.missing) == (1, (0,))
+
+
 def test_a_blob_that_is_condemned_meanwhile_leaves_nothing_behind() -> None:
     """What was just written for it goes again."""
     ward = Ward(4, "copies=3")
