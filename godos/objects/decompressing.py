@@ -21,15 +21,24 @@ class DecompressedRead:
     """
     Plain bytes [start, stop) of a compressed blob; the range is not empty.
 
-    It reads the index and the blocks of the range; a blob of up to 1 MiB all in one go.
+    It reads the index and the blocks of the range; a small blob all in one go.
     What does not fit, or does not unpack, is asked of another node.  It holds a MiB of
     plain bytes at a time, and what these are stored as.
+
+    Args:
+        small: a blob of so many stored bytes or fewer is small.
     """
 
     def __init__(
-        self, open_: Open, packed: Packed, start: int, stop: int, in_thread: InThread
+        self,
+        open_: Open,
+        packed: Packed,
+        start: int,
+        stop: int,
+        in_thread: InThread,
+        small: int = SMALL,
     ) -> None:
-        self._source = _Source(open_, packed)
+        self._source = _Source(open_, packed, small)
         self._packed = packed
         self._position = start
         self._stop = stop
@@ -106,10 +115,10 @@ class DecompressedRead:
 class _Source:
     """The stored bytes: the end of the blob, or all of it, in one go, the rest as it is wanted."""
 
-    def __init__(self, open_: Open, packed: Packed) -> None:
+    def __init__(self, open_: Open, packed: Packed, small: int) -> None:
         self._open = open_
         self._stored = packed.stored
-        self._from = 0 if packed.stored <= SMALL else packed.end  # where the end begins
+        self._from = 0 if packed.stored <= small else packed.end  # where the end begins
         self._end: _Run | None = None
         self._run: _Run | None = None
 
