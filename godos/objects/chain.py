@@ -52,6 +52,8 @@ class Chain:
     @property
     def codec(self) -> str:
         """How to get the body out of the blob: the stages in their order, joined with `+`."""
+        if not self._stages:
+            return RAW
         return "+".join(stage.codec for stage in self._stages if stage.codec != RAW) or RAW
 
     @property
