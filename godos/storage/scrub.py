@@ -93,7 +93,8 @@ class Scrubber(Service):
         self._save_every = save_every
         self._look_again = look_again
         self._free = 0.0  # when the next byte may be read
-        self._saved: Verified | None = None
+        self._resumed = False
+        self._saved: Verified | None = None  # what the next start would find
         self._saved_at = 0.0
         self._looked_at = 0.0  # when the damaged ones were read again
         self._untold: set[FragmentName] = set()
@@ -115,7 +116,7 @@ class Scrubber(Service):
 
         Fails: NodeFailed, Unavailable.
         """
-        if self._saved is None:
+        if not self._resumed:
             await self._resume()
 
     def startService(self) -> None:
@@ -149,6 +150,8 @@ class Scrubber(Service):
         """Start or resume a pass and read until something is in the way; True: for good."""
         try:
             await self.resume()
+            if self._saved is None:
+                await self._save()
             while True:
                 await self._step()
         except NodeFailed as error:
@@ -170,12 +173,13 @@ class Scrubber(Service):
     async def _resume(self) -> None:
         """Where an earlier process stood; else at the beginning."""
         found, now = await self._store.recall(), self._clock.seconds()
+        self._saved = found
         if found is None:
             empty = not await self._store.inventory(None, 1)
             found = Verified(now, now if empty else 0.0)
         elif found.began > now or found.before > found.began:
             found = Verified(now, 0.0, damaged=found.damaged)  # the clock was wrong, or is
-        self._saved, self._saved_at = found, now
+        self._resumed, self._saved_at = True, now
         self._looked_at = now - self._look_again
         self._untold = set(found.damaged)
         self._store.verified.now = found
@@ -284,7 +288,7 @@ class Scrubber(Service):
     async def _save(self) -> None:
         """Remember how far it is.  A disk that is full keeps nobody from reading it."""
         known = self.verified
-        if self._saved is None or known == self._saved:
+        if not self._resumed or known == self._saved:
             return
         self._saved_at = self._clock.seconds()
         try:

@@ -182,6 +182,13 @@ def test_restart(node: Node, world: World) -> None:
     now(again.stopService())
 
 
+def test_new_disk_is_remembered(node: Node, world: World) -> None:
+    """A disk that was new is known also when its process is killed at once."""
+    scrubber = world.scrubber()
+    assert now(node.store.recall()) == scrubber.verified == Verified(START, START)
+    now(scrubber.stopService())
+
+
 def test_killed(node: Node, world: World) -> None:
     """A process that is killed loses no more than a minute of reading."""
     scrubber = world.scrubber(within=DAY)
