@@ -11,13 +11,14 @@ from godos.model.blobs import Blob, Placed
 from godos.model.errors import FragmentDamaged, GodosError
 from godos.model.fragments import STRIPE
 from godos.objects.givers import Givers
-from godos.objects.lanes import Lane, Race
+from godos.objects.lanes import Lane
+from godos.objects.race import Race
 from godos.objects.reach import Reach
 from godos.objects.search import GOOD, Search
 from godos.protocol.coding import Coding, Cut
 from godos.transfer.erasure import code_of
 
-WINDOW = 4  # stripes that are asked for at a time: all that a read holds, whatever the code
+WINDOW = 4  # stripes that are asked for at a time; about what a read holds, whatever the code
 
 Shard = bytes | memoryview
 
@@ -89,9 +90,10 @@ class CodedRead:
                 raise
             else:
                 self._givers.gave(self.position, *(lane.placed for lane in got))
-                if self._cuts:  # else it was closed meanwhile
-                    self._cuts.popleft()
                 self.position += len(data)
+                if not self._race.closed:
+                    self._cuts.popleft()
+                    self._look_ahead()
                 return data
 
     # -- windows --------------------------------------------------------------------------------
@@ -101,6 +103,18 @@ class CodedRead:
         self._narrow = False
         self._end = min(self._stop, (self.position // STRIPE + WINDOW) * STRIPE)
         self._cuts.extend(self._coding.cuts(self.position, self._end))
+
+    def _look_ahead(self) -> None:
+        """Ask for the next window while the reader is busy with the last bytes of this one."""
+        if self._cuts or self._narrow or self.position >= self._stop:
+            return
+        self._open_window()
+        cut = self._cuts[0]
+        for placed in chosen(self._search.places(), set(), set(cut.shards), self._data):
+            self._reach.hedging.asked()
+            lane = self._lane(placed, cut)
+            lane.prepare()
+            self._lanes.append(lane)
 
     def _drop_window(self) -> None:
         lanes, self._lanes = self._lanes, []
@@ -117,7 +131,7 @@ class CodedRead:
             if lane.stop < cut.offset + cut.length:
                 race.drop(lane)
             else:
-                race.enter(lane, lane.take(cut.length))
+                race.enter(lane, lane.take(cut.length), since=None if lane.began else lane.since)
         try:
             while not self._suffice({lane.placed.shard for lane in got}, cut):
                 ended = race.ended()
@@ -165,10 +179,14 @@ class CodedRead:
         return self._suffice({lane.placed.shard for lane in lanes}, cut)
 
     def _ask(self, placed: Placed, cut: Cut) -> Lane:
-        last = self._cuts[0 if self._narrow else -1]
-        lane = Lane(self._reach, self._search.blob, placed, cut.offset, last.offset + last.length)
+        lane = self._lane(placed, cut)
         self._race.enter(lane, lane.take(cut.length))
         return lane
+
+    def _lane(self, placed: Placed, cut: Cut) -> Lane:
+        last = cut if self._narrow else self._cuts[-1]
+        stop = last.offset + last.length
+        return Lane(self._reach, self._search.blob, placed, cut.offset, stop)
 
     def _free(self, lanes: Sequence[Lane]) -> list[tuple[int, Placed]]:
         asked = {lane.placed for lane in lanes}

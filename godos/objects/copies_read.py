@@ -8,7 +8,8 @@ from godos.model.blobs import Blob, Placed
 from godos.model.errors import FragmentDamaged, GodosError
 from godos.model.fragments import BLOCK, CHUNK
 from godos.objects.givers import Givers
-from godos.objects.lanes import Lane, Race
+from godos.objects.lanes import Lane
+from godos.objects.race import Race
 from godos.objects.reach import Reach
 from godos.objects.search import Search
 

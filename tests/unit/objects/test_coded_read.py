@@ -538,6 +538,67 @@ def test_a_reader_that_leaves_while_a_stripe_is_decoded() -> None:
     store.close(read)
 
 
+def test_a_reader_that_closes_while_a_stripe_is_decoded() -> None:
+    """Nothing is asked for any more."""
+    store, jobs = world(), []
+
+    def in_thread(function: Any, *args: Any) -> Deferred[Any]:
+        jobs.append((Deferred(), function, args))
+        return jobs[-1][0]
+
+    store.sources.in_thread = in_thread  # type: ignore[assignment]
+    die(store.nodes[0])
+    read = store.read(3 * STRIPE)  # the last stripe of a window
+    work = Deferred.fromCoroutine(read.read())
+    now(Deferred.fromCoroutine(read.close()))
+    opened = [len(node.opened) for node in store.nodes]
+    ((job, function, args),) = jobs
+    job.callback(function(*args))
+    assert now(work) == DATA[3 * STRIPE : 4 * STRIPE]
+    assert [len(node.opened) for node in store.nodes] == opened
+    store.check_closed()
+
+
+# -- looking ahead ---------------------------------------------------------------------------------
+def test_the_next_window_is_asked_for_in_time() -> None:
+    """While the reader is busy with the end of one, the nodes begin with the next; no sooner."""
+    store = world()
+    read = store.read()
+    for stripe in range(WINDOW):
+        assert [len(node.opened) for node in store.nodes] == [bool(stripe)] * 4 + [0, 0]
+        store.next(read)
+    assert [len(node.opened) for node in store.nodes] == [2] * 4 + [0, 0]
+    store.close(read)
+
+
+@pytest.mark.parametrize("how", TROUBLES)
+def test_trouble_with_what_was_asked_for_in_advance(how: str) -> None:
+    """It is noticed when its bytes are wanted, and costs no more than later."""
+    store = world()
+    read, got = store.read(), b""
+    for _ in range(WINDOW - 1):
+        got += store.next(read)
+    for node in store.nodes[1:3]:
+        TROUBLES[how](node)
+    got += store.next(read, MOMENT)
+    store.clock.advance(30.0)  # the reader is slow
+    assert got + store.rest(read, MOMENT) == DATA
+
+
+@pytest.mark.parametrize("how", TROUBLES)
+def test_trouble_that_nobody_waits_for(how: str) -> None:
+    """A reader that leaves is not told of it."""
+    store = world()
+    read = store.read()
+    for _ in range(WINDOW - 1):
+        store.next(read)
+    for node in store.nodes[1:3]:
+        TROUBLES[how](node)
+    store.next(read, MOMENT)
+    store.close(read)
+    assert store.cluster.dead <= {node.node_id for node in store.nodes[1:3]}
+
+
 # -- memory --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("policy", ["ec=4+2", "ec=10+4", "ec=20+4"])
 def test_no_more_than_a_window_is_asked_for(policy: str) -> None:
