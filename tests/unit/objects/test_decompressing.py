@@ -92,6 +92,7 @@ def cut(where: tuple[int, float, float]) -> tuple[int, int, int]:
     return size, start, start + 1 + int((size - start - 1) * other)
 
 
+@settings(deadline=None)
 @given(WHERE, st.integers(1, 5000), st.sampled_from([0, 1 << 20]))
 def test_ranges(where: tuple[int, float, float], piece: int, small: int) -> None:
     """Each range is the slice of the plain bytes, in whatever pieces the stored ones come."""
@@ -100,7 +101,7 @@ def test_ranges(where: tuple[int, float, float], piece: int, small: int) -> None
     assert read_of(Nodes([stored], piece), size, start, stop, small) == plain[start:stop]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     WHERE, st.lists(st.lists(st.floats(0, 0.9999), max_size=3), min_size=1, max_size=4), st.data()
 )

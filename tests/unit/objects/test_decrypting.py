@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, maybeDeferred
 
@@ -20,6 +20,7 @@ SEALER = Sealer(SECRET, INCARNATION)
 SEALED = b"".join([*SEALER.update([PLAIN]), *SEALER.finish()])
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, SIZE - 1),
     st.integers(1, SIZE),

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 from crc32c import crc32c
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zstandard import ZstdCompressor
 
@@ -67,6 +67,7 @@ def unpacked(stored: bytes, size: int, shape: Shape = SHAPE) -> bytes:
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(1, 2500)), min_size=1, max_size=8),
     st.integers(1, 5000),
@@ -144,6 +145,7 @@ def test_a_blob_without_bytes() -> None:
     assert packed(b"") == (False, b"")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damage(data: st.DataObject) -> None:
     """Whatever byte is changed: what is read is what was written, or is refused as damage."""
