@@ -57,7 +57,9 @@ def seen(members: IMembers, repair_after: float) -> Seen:
     live = {node.id for node in members.live()}
     silent = frozenset(node.id for node in nodes if node.id not in live or _failed(node))
     gone = frozenset(
-        node.id for node in nodes if _failed(node) or members.silence(node.id) > repair_after
+        node.id
+        for node in nodes
+        if _failed(node) or (node.id in silent and members.silence(node.id) > repair_after)
     )
     return Seen(members_mark(nodes, silent), silent, gone)
 

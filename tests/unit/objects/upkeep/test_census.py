@@ -510,6 +510,15 @@ def test_it_is_taken_after_members_changed(running: Running) -> None:
     assert running.rest(60) == 1
 
 
+def test_beats_that_are_rarer_than_repairs_wait(running: Running) -> None:
+    """A node that lives is never gone, however long ago its last beat was."""
+    beats = iter(range(10_000))
+    running.store.taker._repair_after = 3.0
+    running.store.cluster.silence = lambda _: float(next(beats) % 7)
+    assert running.rest(120) == 1
+    assert running.rest(600) == 0
+
+
 def test_members_that_come_and_go(running: Running) -> None:
     """Nodes that flap do not keep the census going."""
     assert running.rest(120) == 1
