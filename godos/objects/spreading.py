@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -86,8 +86,7 @@ class Spreading:
         fan = await self._open_each(size)
         if self.plan.policy.coded and len(fan.targets) < self.plan.required:
             self.abort()
-            self.plan = self.plan.as_copies(but=fan.dropped)
-            fan = await self._open_each(size)
+            fan = await self._as_copies(fan, lambda: self._open_each(size))
         fan.require(self.plan.required)
         self._fan = fan
         self._sharding = Sharding(self.plan.policy, self._in_thread)
@@ -95,6 +94,13 @@ class Spreading:
     def _open_each(self, size: int | None) -> Deferred[FanOut]:
         length = None if size is None else fragment_length(self.plan.policy, size)
         return self._placer.spread(self.plan, "open", lambda target: self._begin(target, length))
+
+    async def _as_copies(self, refused: FanOut, again: Callable[[], Awaitable[FanOut]]) -> FanOut:
+        """Try `again` with copies, on the nodes that did not refuse a shard."""
+        self.plan = self.plan.as_copies(but=refused.dropped)
+        fan = await again()
+        fan.dropped = refused.dropped | fan.dropped  # what is told when these are too few as well
+        return fan
 
     @deferred
     async def _begin(self, target: Target, length: int | None) -> None:
@@ -173,8 +179,7 @@ class Spreading:
         fan = await self._put_each(contents)
         if self.plan.policy.coded and len(fan.targets) < self.plan.required:
             self._leftovers.remove(fan.targets.values())
-            self.plan = self.plan.as_copies(but=fan.dropped)
-            fan = await self._put_each(contents)
+            fan = await self._as_copies(fan, lambda: self._put_each(contents))
         return fan
 
     async def _put_each(self, contents: Contents) -> FanOut:

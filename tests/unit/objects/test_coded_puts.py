@@ -338,6 +338,14 @@ def test_neither_shards_nor_copies(count: int, breaks: str, data: bytes) -> None
 
 
 @pytest.mark.parametrize(("breaks", "data"), [("put", MEDIUM), ("open", LARGE)])
+@pytest.mark.parametrize("count", [5, 6])
+def test_full_disks_are_told_as_such(count: int, breaks: str, data: bytes) -> None:
+    """The client learns that there is no room, whatever was tried."""
+    with pytest.raises(NodeFull):
+        now(put(with_failing(count, breaks, NodeFull("full")), Body(data)))
+
+
+@pytest.mark.parametrize(("breaks", "data"), [("put", MEDIUM), ("open", LARGE)])
 def test_spare_nodes_step_in(breaks: str, data: bytes) -> None:
     """With eight nodes two that refuse cost nothing: the object is coded and at target."""
     for _ in range(5):  # whichever six are chosen first
