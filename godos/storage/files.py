@@ -105,6 +105,9 @@ class IFiles(Interface):
         Raises BlockingIOError when another process has it.
         """
 
+    def is_at(fd: int, path: str) -> bool:
+        """Whether the folder that `lock` gave `fd` for is still the one at `path`."""
+
     def database(path: str) -> apsw.Connection:
         """A new connection to the SQLite file there, which is made when missing."""
 
@@ -194,6 +197,13 @@ class LocalFiles:
             os.close(fd)
             raise
         return fd
+
+    def is_at(self, fd: int, path: str) -> bool:
+        try:
+            there = os.stat(path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(os.fstat(fd), there)
 
     def database(self, path: str) -> apsw.Connection:
         return apsw.Connection(path)

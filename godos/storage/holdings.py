@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import ENOENT
 
 import apsw
 from attrs import frozen
@@ -33,6 +34,7 @@ class Holdings:
 
     files: IFiles
     layout: Layout
+    lock: int  # of the directory
     ledger: Ledger
     small: SmallFragments
     objects: ObjectFiles
@@ -103,9 +105,17 @@ class Holdings:
         return [Held(name, self.verified(name)) for name in names]
 
     def room(self) -> Room:
-        """Capacity and free bytes of the disk."""
+        """
+        Capacity and free bytes of the disk.
+
+        Raises:
+            NodeFailed: also when the directory is not there any more, or another is in its
+                place: what is written to it now would be lost with the process.
+        """
         self.health.check()
         try:
+            if not self.files.is_at(self.lock, self.layout.root):
+                raise FileNotFoundError(ENOENT, "the directory was removed, or unmounted")
             return self.files.room(self.layout.root)
         except OSError as error:
             raise self.health.wrote("asking for free room", error) from error

@@ -109,10 +109,19 @@ class ObjectFiles:
         shelf = self._layout.shelf_of(name)
         self._make_shelf(shelf)
         try:
-            self._files.rename(staged, self._layout.object(name))
+            self._rename(staged, name)
         finally:
             self._changed(name)
         self._sync(shelf)
+
+    def _rename(self, staged: str, name: FragmentName) -> None:
+        shelf, path = self._layout.shelf_of(name), self._layout.object(name)
+        try:
+            self._files.rename(staged, path)
+        except FileNotFoundError:  # somebody removed the folder, and all that was in it
+            self._durable.discard(shelf)
+            self._make_shelf(shelf)
+            self._files.rename(staged, path)
 
     def remove(self, name: FragmentName) -> bool:
         """Delete a fragment's file durably; tells whether there was one.  Raises OSError."""

@@ -109,7 +109,8 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
     files, layout = machinery.files, Layout(wanted.directory)
     if wanted.create:
         make_root(files, wanted.directory)
-    undo.callback(files.close, lock_directory(files, wanted.directory))
+    lock = lock_directory(files, wanted.directory)
+    undo.callback(files.close, lock)
     identity = _identify(files, layout, wanted)
     _empty_staging(files, layout)
     counters = Counters()
@@ -161,6 +162,7 @@ def _parts(wanted: Wanted, machinery: Machinery, undo: ExitStack) -> Parts:
         holdings=Holdings(
             files=files,
             layout=layout,
+            lock=lock,
             ledger=volumes.ledger,
             small=SmallFragments(files, volumes.shelf, volumes.ledger, counters),
             objects=objects,

@@ -181,6 +181,7 @@ class SimulatedDisk:
         self._open: dict[int, _Open] = {}
         self._numbers = count(1)
         self._locked = False
+        self.moved = False  # another folder is in the place of the locked one
         self._database = f"file:/godos-{next(_databases)}?vfs=memdb"
         self._keeper: apsw.Connection | None = None
         if picture is not None:
@@ -351,6 +352,9 @@ class SimulatedDisk:
             raise BlockingIOError(errno.EWOULDBLOCK, "locked", path)
         self._locked = True
         return -2
+
+    def is_at(self, fd: int, path: str) -> bool:
+        return not self.moved
 
     def _keep(self) -> apsw.Connection:
         if self._keeper is None:

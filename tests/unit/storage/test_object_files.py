@@ -125,3 +125,17 @@ def test_moved_file(disk: SimulatedDisk) -> None:
     disk.make_directory("/node/objects/ab")
     stage(disk, path=PATH)
     assert objects(disk).open(NAME)[1].header.length == len(PAYLOAD)
+
+
+def test_folder_that_was_removed(disk: SimulatedDisk) -> None:
+    """A folder that somebody removed is made again for what is stored next, durably."""
+    found = objects(disk)
+    found.add(stage(disk), NAME)
+    disk.unlink(PATH)
+    del disk._names["/node/objects/ab"]
+    other = FragmentName("ab" * 16, 2)
+    found.add(stage(disk, other), other)
+    fd, _ = objects(durable(disk)).open(other)
+    assert fd
+    with pytest.raises(FileNotFoundError):
+        found.add("/node/staging/that never was", NAME)

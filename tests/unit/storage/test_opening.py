@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import maybeDeferred
 
-from godos.model.errors import CannotStart, ClusterMismatch
+from godos.model.errors import CannotStart, ClusterMismatch, NodeFailed
 from godos.model.names import FragmentName, new_id
 from godos.storage.background import AtOnce
 from godos.storage.files import LocalFiles
@@ -21,6 +21,7 @@ from godos.storage.opening import Machinery, Wanted, open_store
 from godos.storage.store import DiskFragmentStore
 from tests.contract.fragment_store import header_of
 from tests.simulation.node import now
+from tests.unit.storage.nodes import opened
 
 CLUSTER = "c" * 32
 
@@ -240,3 +241,21 @@ def test_moved_file(node: Path, tmp_path: Path) -> None:
     assert now(other.verify(header.name)) == header
     for each in (store, other):
         now(each.close())
+
+
+def test_directory_that_is_taken_away(tmp_path: Path) -> None:
+    """A node notices that its directory is not at its place any more, and leaves service."""
+    failures: list[str] = []
+    for how in ("removed", "replaced"):
+        directory = tmp_path / how
+        store = opened(directory, on_failed=failures.append)
+        assert now(store.room()).capacity > 0
+        directory.rename(tmp_path / f"{how} away")
+        if how == "replaced":
+            directory.mkdir()
+        with pytest.raises(NodeFailed, match="removed, or unmounted"):
+            now(store.room())
+        with pytest.raises(NodeFailed):
+            now(store.put(header_of(b"x"), [b"x"]))
+        now(store.close())
+    assert len(failures) == 2
