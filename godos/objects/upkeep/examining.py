@@ -251,12 +251,10 @@ def of_generation(index: int, generation: int) -> bool:
 
 def is_fragment_of(blob: Blob, name: FragmentName, header: FragmentHeader) -> bool:
     """Whether a header is that of this fragment of this very blob, coded as its row says."""
-    of_bytes = (header.name, header.blob_size, header.blob_sha256, header.codec)
-    if of_bytes != (name, blob.size, blob.sha256, blob.codec):
-        return False
-    if header.length != fragment_length(blob.policy, blob.size):
-        return False
-    return header.policy == str(blob.policy) or not (blob.policy.coded or "ec=" in header.policy)
+    said = (header.name, header.blob_size, header.blob_sha256, header.codec, header.policy)
+    length = fragment_length(blob.policy, blob.size)
+    wanted = (name, blob.size, blob.sha256, blob.codec, str(blob.policy), length)
+    return (*said, header.length) == wanted
 
 
 def fragment_length(policy: Policy, size: int) -> int:

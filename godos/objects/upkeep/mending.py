@@ -203,7 +203,7 @@ class Mender:
         converted = await self._converter.convert(blob, policy, effort)
         if converted is None:
             return None
-        trouble = "" if converted.policy == policy else "; ".join(effort.troubles)
+        trouble = "" if converted.policy == policy else "; ".join(effort.troubles) or OVERTAKEN
         return _ended(converted, effort, trouble=trouble)
 
 

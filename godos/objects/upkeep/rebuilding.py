@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import evolve, frozen
@@ -28,13 +28,15 @@ class Goal:
     """
     How a blob is to be stored: with its fragments' policy and generation.
 
-    `origin` is the origin block that goes with each of them.
+    `origin` is the origin block that goes with each of them.  `confirm` is waited for when all
+    has been read and before anything becomes visible; it may refuse.
     """
 
     blob: Blob
     policy: Policy
     generation: int
     origin: bytes = b""
+    confirm: Callable[[], Awaitable[None]] | None = None
 
     @property
     def target(self) -> Blob:
@@ -93,6 +95,7 @@ class Rebuilder:
 
         Fails:
             BytesNotFound: the blob cannot be read now.
+            Conflict: the goal was not confirmed.
             FragmentDamaged: it can, but however it is read, the bytes are not its own.
         """
         fragments = {goal.placed(shard, node): shard for shard, node in seats.items()}
@@ -104,6 +107,8 @@ class Rebuilder:
                 try:
                     await landing.begin()
                     if await self._pass(goal, read, landing):
+                        if goal.confirm is not None:
+                            await goal.confirm()
                         return await landing.finish()
                 finally:
                     landing.abandon()
@@ -170,6 +175,14 @@ class Rebuilder:
         return within(STEP, self._clock, work, "the node did not answer")
 
 
-def next_generation(generation: int) -> int:
-    """That of a blob's fragments once it is converted."""
-    return (generation + GENERATION) % (10 * GENERATION)
+def next_generation(generation: int, policy: Policy) -> int:
+    """
+    That of a blob's fragments once it is converted to `policy`.
+
+    No generation comes again before several others: what is still being removed of an older
+    one never has the names of what is being written.  And it depends on the policy, so that two
+    servers that convert a blob at once to different ones, the first with a lease that it has
+    lost without knowing, mostly do not write over each other's fragments either.
+    """
+    steps = 1 + (5 * policy.data + policy.parity) % 3
+    return (generation + steps * GENERATION) % (10 * GENERATION)
