@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from godos.cluster.members import IMembers
 from godos.cluster.together import together
 from godos.deferreds import deferred, within
-from godos.model.blobs import GENERATION, Blob, FragmentHeader, Placed
+from godos.model.blobs import Blob, FragmentHeader, Placed
 from godos.model.catalog import ICatalog
 from godos.model.errors import (
     FragmentDamaged,
@@ -27,8 +27,7 @@ from godos.model.errors import (
 )
 from godos.model.members import NodeState
 from godos.model.names import FragmentName
-from godos.model.policy import Policy
-from godos.protocol.coding import Coding
+from godos.objects.upkeep.genuine import is_fragment_of, of_generation
 from godos.protocol.placement import rank
 
 REPAIR_AFTER = 600.0  # seconds of silence after which a node's fragments are made anew elsewhere
@@ -152,8 +151,8 @@ class Examiner:
             reader = await within(ASK, store.open(name, 0, 1), self._clock)
         except CancelledError:
             raise
-        except (GodosError, TimeoutError) as error:
-            self._log.debug("node {node} was asked in vain: {error}", node=placed.node, error=error)
+        except Exception as error:
+            self._in_vain(placed.node, error)
             return None
         header: FragmentHeader = reader.header
         await reader.close()
@@ -169,10 +168,17 @@ class Examiner:
             held = await within(ASK, store.holds([blob.incarnation]), self._clock)
         except CancelledError:
             raise
-        except (GodosError, TimeoutError) as error:
-            self._log.debug("node {node} was asked in vain: {error}", node=node, error=error)
+        except Exception as error:
+            self._in_vain(node, error)
             return []
         return [Placed(index, node) for index in held.get(blob.incarnation, ())]
+
+    def _in_vain(self, node: str, error: Exception) -> None:
+        """A node did not tell; whatever its reason is, the others may do without it."""
+        if isinstance(error, GodosError | TimeoutError):
+            self._log.debug("node {node} was asked in vain: {error}", node=node, error=error)
+        else:
+            self._log.failure("node {node} failed", Failure(error), node=node)
 
     @deferred
     async def _asked(self, blob: Blob, placed: Placed) -> Finding:
@@ -242,21 +248,3 @@ class Examiner:
         elif not isinstance(error, GodosError | TimeoutError):  # a bug: its node is left alone
             self._log.failure("node {node} failed", Failure(error), node=placed.node)
         return Finding(placed, State.SILENT, why)
-
-
-def of_generation(index: int, generation: int) -> bool:
-    """Whether a fragment's index is one of a generation, which is given by its first index."""
-    return index // GENERATION * GENERATION == generation
-
-
-def is_fragment_of(blob: Blob, name: FragmentName, header: FragmentHeader) -> bool:
-    """Whether a header is that of this fragment of this very blob, coded as its row says."""
-    said = (header.name, header.blob_size, header.blob_sha256, header.codec, header.policy)
-    length = fragment_length(blob.policy, blob.size)
-    wanted = (name, blob.size, blob.sha256, blob.codec, str(blob.policy), length)
-    return (*said, header.length) == wanted
-
-
-def fragment_length(policy: Policy, size: int) -> int:
-    """Bytes of the payload of each fragment of a blob of `size` bytes."""
-    return Coding(size, policy.data).fragment_length if policy.coded else size

@@ -10,7 +10,8 @@ from twisted.internet.defer import CancelledError
 from godos.cluster.members import IMembers
 from godos.model.blobs import Blob, Placed
 from godos.model.errors import FragmentDamaged, GodosError, NoSuchFragment
-from godos.objects.upkeep.examining import Examiner, Finding, State, of_generation
+from godos.objects.upkeep.examining import Examiner, Finding, State
+from godos.objects.upkeep.genuine import of_generation
 from godos.objects.upkeep.landing import Landed
 from godos.objects.upkeep.rebuilding import Goal, Rebuilder
 from godos.objects.upkeep.seating import Seating, Want, seating, seats

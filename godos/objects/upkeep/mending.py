@@ -23,8 +23,9 @@ from godos.model.policy import Policy
 from godos.objects.sources import Sources
 from godos.objects.upkeep.clearing import Clearing
 from godos.objects.upkeep.converting import Converter
-from godos.objects.upkeep.examining import REPAIR_AFTER, Examiner, Finding, of_generation
+from godos.objects.upkeep.examining import REPAIR_AFTER, Examiner, Finding
 from godos.objects.upkeep.filling import Effort, Filler
+from godos.objects.upkeep.genuine import of_generation
 from godos.objects.upkeep.pace import Pace
 from godos.objects.upkeep.rebuilding import Goal, Rebuilder
 from godos.objects.upkeep.seating import layout_of, missing_of, trouble_of

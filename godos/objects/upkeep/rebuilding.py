@@ -16,7 +16,7 @@ from godos.model.errors import FragmentDamaged, NodeUnreachable
 from godos.model.names import FragmentName
 from godos.model.policy import Policy
 from godos.objects.sources import Sources
-from godos.objects.upkeep.examining import fragment_length, is_fragment_of
+from godos.objects.upkeep.genuine import fragment_length, is_fragment_of
 from godos.objects.upkeep.landing import STEP, Landed, Landing
 from godos.objects.upkeep.pace import Pace
 from godos.transfer.digests import Digests

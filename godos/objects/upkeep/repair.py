@@ -7,7 +7,6 @@ when a server dies; a row goes only when every fragment of its blob was read bac
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from attrs import define, frozen
@@ -26,6 +25,7 @@ from godos.objects.redundancy import wanted_instead
 from godos.objects.upkeep.abreast import abreast
 from godos.objects.upkeep.mending import Mended, Mender
 from godos.objects.upkeep.progress import Progress
+from godos.objects.upkeep.reasons import only_silent, wrongs
 
 EVERY = 10.0  # seconds between two looks at what waits
 LEASE = "repair"
@@ -37,21 +37,6 @@ BATCH = 250  # that are mended before all is looked at anew
 LOOKED_UP = 16  # rows of blobs that are read at the same time
 FIRST_REST = 15.0  # seconds until a blob that could not be mended is tried again,
 LONGEST_REST = 600.0  # and at most, when that goes on
-
-_SILENT = re.compile(r"node (\w+) is silent")
-_CENSUS = "census: "  # how reasons begin that a census found
-
-
-def wrongs(reason: str) -> int:
-    """How many fragments a repair's reason speaks of, for those that sound worst to be first."""
-    return len(reason.split("; "))
-
-
-def only_silent(reason: str) -> list[str]:
-    """The nodes that a census found silent; none when the reason says anything else."""
-    said = [_SILENT.fullmatch(each) for each in reason.removeprefix(_CENSUS).split("; ")]
-    nodes = [match[1] for match in said if match is not None]
-    return nodes if len(nodes) == len(said) else []
 
 
 @define

@@ -113,6 +113,20 @@ def test_a_node_that_hangs_holds_up_mending_for_a_bounded_time_only() -> None:
     assert blob.layout[0] in mended.blob.layout
 
 
+def test_a_bug_of_one_node_keeps_no_blob_from_being_mended() -> None:
+    """It is logged, and the others do."""
+    ward = Ward(8, "ec=4+2")
+    blob = ward.put()
+    ward.lose(blob, blob.layout[0])
+    for node in ward.nodes:
+        if node.node_id not in {placed.node for placed in blob.layout}:
+            node.holds = lambda names: fail(ValueError("a bug"))
+            break
+    mended = ward.mend(blob)
+    assert (mended.fragments, mended.trouble) == (1, "")
+    ward.check_at_target(mended.blob)
+
+
 def test_as_many_as_there_are_nodes_for() -> None:
     """Below target still, and said so; what can come back stays in the layout."""
     ward = Ward(6, "ec=4+2")

@@ -286,8 +286,8 @@ def test_copies_that_stand_in_for_a_code_are_converted_when_nodes_are_back() -> 
     ward = Ward(6, "copies=3")
     blob = ward.put(SMALL)
     want(ward, blob, instead(blob.policy, Policy.parse("ec=4+2")))
-    ward.lose(blob, blob.layout[0])
     away = [node.node_id for node in ward.nodes if not node.fragments][:2]
+    ward.lose(blob, blob.layout[0])
     for node in away:
         ward.cluster.quiet[node] = 1.0
     work = repairer(ward)
