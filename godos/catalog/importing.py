@@ -30,7 +30,7 @@ from godos.model.errors import CannotStart, Conflict
 from godos.model.members import Cluster
 
 T = TypeVar("T")
-_AT_ONCE = 4  # transactions
+AT_ONCE = 4
 _BYTES = 1_000_000  # of one transaction's items, about
 _KINDS = frozenset(  # before the first # of a partition
     ("META", "BKT", "USER", "NODE", "API", "JOB", "CENSUS", *"BCDEFGHLMOPQRUWX")
@@ -53,6 +53,7 @@ class Importing:
         items: the catalog's store, which is empty.
         spool: for all rows, while they are brought in order.
         in_thread: of one thread, as `spool` and the export are used in it.
+        at_once: transactions that are under way at the same time.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Importing:
         clock: IReactorTime,
         draw_id: Callable[[], str],
         progress: Progress,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._items, self._writer, self._spool = items, writer, spool
         self._in_thread, self._clock = in_thread, clock
         self._draw_id, self._progress = draw_id, progress
+        self._at_once = at_once
 
     @deferred
     async def run(self, export: ExportReader) -> Imported:
@@ -155,7 +158,7 @@ class Importing:
         written = 0
         groups = _grouped(self._spool)
         while True:
-            some = [await self._in_thread(_next, groups) for _ in range(_AT_ONCE)]
+            some = [await self._in_thread(_next, groups) for _ in range(self._at_once)]
             waiting = [group for group in some if group is not None]
             if not waiting:
                 return

@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 from godos.catalog.catalog import Catalog
 from godos.catalog.export_format import ExportReader, ExportWriter, Header
 from godos.catalog.exporting import export_running
-from godos.catalog.importing import Imported, Importing
+from godos.catalog.importing import AT_ONCE, Imported, Importing
 from godos.catalog.items import IItemStore, Item
 from godos.catalog.spool import Spool
 from godos.catalog.writing import Backoff, Writer
@@ -44,8 +44,6 @@ from tests.contract.catalog import (
 from tests.contract.catalog_upkeep import CODED, SHARDS, blob_of, census, found, large
 from tests.contract.catalog_uploads import begun, collect, completed
 from tests.memory_items import MemoryItems
-
-UPLOAD = "photos"
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
@@ -85,18 +83,20 @@ def export_of(rows: Iterable[Item], cluster: str) -> bytes:
 
 
 @contextmanager
-def importing(items: IItemStore, folder: Path) -> Any:
+def importing(items: IItemStore, folder: Path, at_once: int) -> Any:
     """What imports into `items`."""
     spool = Spool(str(folder / f"rows-{new_id()}"))
     writer = Writer(items, Backoff(reactor, Random(1)), reactor, reactor.seconds, new_id)
     try:
-        yield Importing(items, writer, spool, maybeDeferred, reactor, new_id, silent)
+        yield Importing(items, writer, spool, maybeDeferred, reactor, new_id, silent, at_once)
     finally:
         spool.close()
 
 
-async def imported(items: IItemStore, folder: Path, export: bytes) -> Imported:
-    with importing(items, folder) as work:
+async def imported(
+    items: IItemStore, folder: Path, export: bytes, at_once: int = AT_ONCE
+) -> Imported:
+    with importing(items, folder, at_once) as work:
         done: Imported = await work.run(ExportReader(io.BytesIO(export)))
     return done
 
@@ -139,6 +139,32 @@ async def all_of_a_catalog(catalog: Catalog) -> tuple[Bucket, Bucket]:
 
 class BackupContract(CatalogBench):
     """See the module."""
+
+    @property
+    def at_once(self) -> int:
+        """Transactions at the same time."""
+        return AT_ONCE if self.serves_many_at_once else 1
+
+    @ensureDeferred
+    async def test_through_this_engine(
+        self, items: IItemStore, catalog: Catalog, tmp_path: Path
+    ) -> None:
+        """A catalog that goes to another engine and comes back is what it was."""
+        source, back = MemoryItems(), MemoryItems()
+        first, last = Catalog(source, reactor, 0.0), Catalog(back, reactor, 0.0)
+        buckets = await all_of_a_catalog(first)
+        cluster = await first.cluster()
+        there = await exported(source, tmp_path, cluster.id)
+        await imported(items, tmp_path, there, self.at_once)
+        home = await exported(items, tmp_path, cluster.id, epoch=2)
+        done = await imported(back, tmp_path, home)
+        assert (done.findings.dropped, done.findings.added) == ({}, {})
+        assert (done.cluster.epoch, done.cluster.confirmed) == (3, 1)
+        for bucket in buckets:
+            versions = await whole_versions(first, bucket, 1000)
+            assert await whole_versions(last, bucket, 1000) == versions
+        assert await last.users() == await first.users()
+        (await audit(back)).check_at_rest()
 
     @ensureDeferred
     async def test_there_and_back(
@@ -207,7 +233,7 @@ class BackupContract(CatalogBench):
         first = Catalog(source, reactor, 0.0)
         plain, kept = await all_of_a_catalog(first)
         export = await exported(source, tmp_path, (await first.cluster()).id)
-        await imported(items, tmp_path, export)
+        await imported(items, tmp_path, export, self.at_once)
         for bucket in (plain, kept):
             versions = await whole_versions(first, bucket, 1000)
             assert await whole_versions(catalog, bucket, 1000) == versions
@@ -216,7 +242,7 @@ class BackupContract(CatalogBench):
         assert len(await collect(catalog)) == 1  # of the object that was deleted before
         (await audit(items)).check_at_rest()
         with pytest.raises(CannotStart, match="catalog already"):
-            await imported(items, tmp_path, export)
+            await imported(items, tmp_path, export, self.at_once)
 
     @ensureDeferred
     async def test_exporting_while_it_is_written_to(
@@ -285,14 +311,14 @@ class BackupContract(CatalogBench):
         export = await exported(source, tmp_path, (await first.cluster()).id)
         other = export_of(await every(source), (await first.cluster()).id)
         with pytest.raises(Interrupted):
-            await imported(Breaking(items, 2), tmp_path, export)
+            await imported(Breaking(items, 2), tmp_path, export, self.at_once)
         with pytest.raises(CannotStart, match="same file"):
             await catalog.cluster()
         with pytest.raises(CannotStart, match="same file"):
             await catalog.initialise("auto")
         with pytest.raises(CannotStart, match="another file"):
-            await imported(items, tmp_path, other)
-        await imported(items, tmp_path, export)
+            await imported(items, tmp_path, other, self.at_once)
+        await imported(items, tmp_path, export, self.at_once)
         assert await second.cluster() is not None
         assert await whole_versions(second, plain, 1000) == await whole_versions(first, plain, 1000)
         await audit(items)
@@ -309,7 +335,7 @@ class BackupContract(CatalogBench):
         await catalog.create_bucket("mine", "bob")
         before = await every(items)
         with pytest.raises(CannotStart, match="not empty"):
-            await imported(items, tmp_path, export)
+            await imported(items, tmp_path, export, self.at_once)
         assert await every(items) == before
 
 
