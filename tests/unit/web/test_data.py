@@ -38,6 +38,7 @@ NODE, OTHER = "1" * 32, "2" * 32
 SECRET, BOOT = b"s" * 32, b"b" * 32
 NAME = FragmentName("0123456789abcdef" * 2, 0)
 PATH = f"/nodes/{NODE}/fragments/{NAME}"
+INVENTORY = f"/nodes/{NODE}/inventory"
 UPLOAD = f"{PATH}/uploads/{'5' * 32}"
 
 
@@ -121,6 +122,7 @@ class GateTests(DataCase):
             f"POST {UPLOAD}/seal",
             f"DELETE {UPLOAD}",
             "POST /-/locate",
+            f"GET {INVENTORY}",
         ):
             self.wire.send(request(line))
             answer = self.wire.answer()
@@ -467,3 +469,39 @@ class LocateTests(DataCase):
         for names in (None, "x", ["x"], [5], [NAME.incarnation] * 1001):
             self.assertEqual(400, self.call("POST", "/-/locate", {"names": names}).status)
         self.assertEqual(400, self.call("POST", "/-/locate").status)
+
+
+class InventoryTests(DataCase):
+    """What a node has."""
+
+    def test_pages(self) -> None:
+        """Names and since when they are known to be good, behind the one that was named."""
+        self.put(b"payload")
+        self.node.verified[NAME] = 5.5
+        said = self.ask("GET", INVENTORY)
+        self.assertEqual({"fragments": [[str(NAME), 5.5]]}, said.json)
+        for query, count in ((f"?limit=1&after={'0' * 32}.0", 1), (f"?after={NAME}&limit=1000", 0)):
+            self.assertEqual(count, len(self.ask("GET", INVENTORY + query).json["fragments"]))
+
+    def test_senseless_questions(self) -> None:
+        """A limit is 1 to 1000, and what a page goes on behind is a name; each is given once."""
+        for query in (
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=x",
+            "limit=10000000",
+            "limit=1&limit=2",
+            "after=name",
+            "after=..",
+            f"after={NAME}&after={NAME}",
+        ):
+            self.assertEqual(400, self.ask("GET", f"{INVENTORY}?{query}").status, query)
+
+    def test_a_node_that_cannot_tell(self) -> None:
+        """One that is not here, or whose disk failed, never has an empty inventory."""
+        said = self.ask("GET", INVENTORY.replace(NODE, OTHER))
+        self.assertEqual((421, "WrongNode"), (said.status, said.json["code"]))
+        self.node.broken = NodeFailed("disk")
+        said = self.ask("GET", INVENTORY)
+        self.assertEqual((503, "NodeFailed"), (said.status, said.json["code"]))
