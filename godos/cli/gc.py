@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from attrs import asdict
 from godos.cli.keys import json_option
 from godos.cli.opening import state_option, with_catalog
 from godos.cli.parameters import in_words, on_one_line
+from godos.cli.progress import Progress
 from godos.cli.server import Server
 from godos.cli.status import many
 from godos.cli.store import endpoint_option
@@ -208,8 +208,8 @@ def _counted(server: Server, began: float, sleep: Callable[[float], object]) -> 
     Raises:
         ClickException: the server does not count, for longer than it takes to begin.
     """
-    idle = 0.0
-    with click.progressbar(length=1000, label="counting", file=sys.stderr) as bar:
+    idle, shown = 0.0, 0
+    with Progress("counting", 1000) as progress:
         while True:
             document = server.get("/-/status")
             census = document["census"]
@@ -217,7 +217,9 @@ def _counted(server: Server, began: float, sleep: Callable[[float], object]) -> 
                 return dict(census)
             counting = document["counting"]
             if counting is not None and counting["of"]:
-                bar.update(1000 * counting["looked"] // counting["of"] - bar.pos)
+                done = 1000 * counting["looked"] // counting["of"]
+                progress.add(done - shown)
+                shown = done
             idle = 0.0 if counting is not None else idle + _LOOK_EVERY
             if idle > _MOST_IDLE:
                 raise click.ClickException("the server did not count: its log says why")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 
 from godos.model.blobs import Blob, FragmentHeader, Placed
 from godos.model.catalog import BlobPage
@@ -316,6 +316,46 @@ def test_what_is_left_of_a_blob_is_never_removed() -> None:
     store.away(away, 1.0)
     store.census()
     assert FragmentName(blob.incarnation, 1) in store.nodes[spare].fragments
+
+
+def test_a_stray_that_is_named_at_the_last_moment() -> None:
+    """Who names a fragment while it is being removed gets it made anew."""
+    store = Counted(4, "copies=3")
+    blob = store.put("a")
+    spare = next(n for n in range(4) if store.nodes[n].node_id not in _nodes(blob))
+    _copy(store, blob, blob.layout[1], spare)
+    store.census()
+    store.clock.advance(DAY + 1)
+    node = store.nodes[spare]
+    remove = node.remove
+
+    def named(name: FragmentName) -> Deferred[bool]:
+        moved = Placed(1, node.node_id)
+        layout = (blob.layout[0], moved, blob.layout[2])
+        assert now(store.catalog.correct_layout(blob, layout)) is not None
+        return remove(name)
+
+    node.remove = named
+    store.census()
+    assert store.waiting() == {blob.incarnation}
+
+
+def test_a_node_that_cannot_remove_keeps_its_stray(store: Counted) -> None:
+    """Its stray stays in quarantine, and goes another time."""
+    store.stray(1, NAME)
+    store.census()
+    store.clock.advance(DAY + 1)
+    remove = store.nodes[1].remove
+    store.nodes[1].remove = lambda _: _unreachable()
+    assert store.census().strays == 1
+    assert len(store.strays()) == 1
+    store.nodes[1].remove = remove
+    store.census()
+    assert store.strays() == [] and NAME not in store.nodes[1].fragments
+
+
+def _unreachable() -> Deferred[bool]:
+    return fail(NodeUnreachable("for a moment"))
 
 
 def test_a_removed_object_leaves_no_stray(store: Counted) -> None:
