@@ -183,10 +183,16 @@ def _wish(text: str) -> str:
 async def _stored_with(catalog: ICatalog, name: str, what: str, become: str | None) -> Bucket:
     """Change one word of how a bucket is stored; None takes it away."""
     one, settings = await pictured(catalog, name)
-    words = {**(settings.get(STORAGE) or {}), what: become}
+    words = {**_storage(settings), what: become}
     words = {each: word for each, word in words.items() if word is not None}
     await catalog.set_setting(one, STORAGE, words or None)
     return one
+
+
+def _storage(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the bucket says; what is no document says nothing, and is written anew."""
+    found = settings.get(STORAGE)
+    return found if isinstance(found, Mapping) else {}
 
 
 async def pictured(catalog: ICatalog, name: str) -> Pictured:
@@ -211,7 +217,7 @@ def picture(one: Bucket, settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _storage_lines(settings: Mapping[str, Any]) -> list[str]:
-    storage = settings.get(STORAGE) or {}
+    storage = _storage(settings)
     return [
         f"policy      {storage.get(POLICY, 'that of the servers')}",
         f"compression {storage.get(COMPRESSION, NO_COMPRESSION)}",

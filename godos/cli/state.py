@@ -57,7 +57,8 @@ state.add_command(rebuild)
     default=AUTO,
     envvar="GODOS_POLICY",
     show_default=True,
-    help="Of a new cluster: copies=N, or auto for as many as there are nodes, up to 3.",
+    help="Of a new cluster: copies=N, ec=K+M, or auto for as many copies as there are nodes, "
+    "up to 3.",
 )
 def init(where: State, queue: SqsAddress | None, policy: str) -> None:
     """

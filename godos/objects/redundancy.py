@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
+from godos.model.errors import InvalidBucketState
 from godos.model.policy import Policy
 from godos.protocol import placement
 
@@ -52,22 +53,53 @@ class Redundancy:
         Args:
             settings: the bucket's.
             storage_class: the object's; "" is STANDARD.
+
+        Raises:
+            InvalidBucketState: the bucket wants what is no policy; as another one might keep
+                less than somebody asked for, none is taken in its place.
         """
-        return self._policy(settings.get(STORAGE) or {}, storage_class)
+        return self._policy(_of_bucket(settings), storage_class)
 
     def way(self, settings: Mapping[str, Any], storage_class: str) -> Way:
-        """How the bytes of an object of this class are stored in a bucket of these settings."""
-        of_bucket = settings.get(STORAGE)
+        """
+        How the bytes of an object of this class are stored in a bucket of these settings.
+
+        Raises:
+            InvalidBucketState: as `wanted`.
+        """
+        of_bucket = _of_bucket(settings)
         if not of_bucket:
             return Way(self._policy({}, storage_class))
-        policy = self._policy(of_bucket, storage_class)
-        return Way(policy, of_bucket.get(COMPRESSION) or NO_COMPRESSION)
+        compression = of_bucket.get(COMPRESSION)
+        # one that this version does not know stores the bytes as they are, which loses nothing
+        named = compression if isinstance(compression, str) and compression else NO_COMPRESSION
+        return Way(self._policy(of_bucket, storage_class), named)
 
     def _policy(self, of_bucket: Mapping[str, Any], storage_class: str) -> str:
         named = self._classes.get(storage_class or "STANDARD")
         if named is not None:
             return named
-        return of_bucket.get(POLICY) or self._default()
+        own = of_bucket.get(POLICY)
+        if not own:
+            return self._default()
+        try:
+            return checked_policy(str(own))
+        except ValueError as error:
+            raise _senseless(str(error)) from error
+
+
+def _of_bucket(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = settings.get(STORAGE) or {}
+    if not isinstance(found, Mapping):
+        raise _senseless(f"{found!r} is no document")
+    return found
+
+
+def _senseless(why: str) -> InvalidBucketState:
+    return InvalidBucketState(
+        f"how the bucket's objects are to be stored is not understood: {why}; whoever operates "
+        "the store says it anew with `godos bucket policy`"
+    )
 
 
 def checked_policy(text: str) -> str:

@@ -10,6 +10,9 @@ that are not completed wait until they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -18,6 +21,7 @@ from godos.cluster.members import IMembers
 from godos.deferreds import InThread
 from godos.model.blobs import Blob, BlobState
 from godos.model.catalog import ICatalog
+from godos.model.errors import InvalidBucketState
 from godos.model.policy import Policy
 from godos.objects.redundancy import Redundancy
 from godos.objects.upkeep.tasks import NOTHING_TO_DO, Batch, IMender, Settled
@@ -28,6 +32,7 @@ from godos.protocol.placement import failure_domains
 
 PAGE = 500  # blobs looked at in one batch
 _Wanted = tuple[str, frozenset[str]]
+_AS_IT_IS = ""  # the wish of a bucket whose own policy is none: it may mean more than any other
 
 
 class Conversion:
@@ -83,10 +88,17 @@ class Conversion:
             settings = await self._catalog.settings(bucket)
             wishes: list[Wish] = []
             for version in versions:
-                wanted = self._redundancy.wanted(settings, version.attributes.storage_class)
+                wanted = self._wish(settings, version.attributes.storage_class)
                 wishes += [(blob, wanted) for blob in await blobs_of(self._catalog, version)]
             await self._wishes.add(wishes)
         self._mark = mark
+
+    def _wish(self, settings: Mapping[str, Any], storage_class: str) -> str:
+        """The policy that is wanted, or `_AS_IT_IS`."""
+        try:
+            return self._redundancy.wanted(settings, storage_class)
+        except InvalidBucketState:  # uploads into the bucket are told; see `mark_of`
+            return _AS_IT_IS
 
     def _pause(self, seconds: float) -> Deferred[None]:
         return deferLater(self._clock, seconds)
@@ -99,6 +111,8 @@ class Conversion:
         blob: Blob | None = await self._catalog.blob(incarnation)
         if blob is None or blob.state is not BlobState.LIVE:
             return NOTHING_TO_DO  # nobody needs it any more
+        if _AS_IT_IS in texts:
+            return NOTHING_TO_DO
         policy = strongest(texts, blob.size, self._members.registered())
         if policy == blob.policy:
             return NOTHING_TO_DO

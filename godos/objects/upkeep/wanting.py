@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from godos.model.catalog import ICatalog
-from godos.model.errors import NoSuchBucket
+from godos.model.errors import InvalidBucketState, NoSuchBucket
 from godos.model.members import Node
 from godos.model.policy import Policy
 from godos.objects.redundancy import Redundancy
@@ -48,6 +48,8 @@ async def mark_of(catalog: ICatalog, redundancy: Redundancy, registered: Sequenc
             own = policies(await catalog.settings(bucket))
         except NoSuchBucket:
             continue  # it went meanwhile
+        except InvalidBucketState as error:
+            own = [str(error)]  # its objects stay as they are until it is understood
         if own != usual:
             special[bucket.id] = own
     document = json.dumps([usual, special], sort_keys=True)

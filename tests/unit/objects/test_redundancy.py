@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from godos.model.errors import InvalidBucketState
 from godos.model.policy import Policy
-from godos.objects.redundancy import Redundancy, checked_policy, instead, wanted_instead
+from godos.objects.redundancy import Redundancy, Way, checked_policy, instead, wanted_instead
 
 OF_BUCKET = {"storage": {"policy": "copies=2"}}
 
@@ -31,6 +32,23 @@ def test_a_bucket_may_say_nothing_of_it(settings: dict[str, object]) -> None:
     redundancy = Redundancy({}, policies.pop)
     assert redundancy.wanted(settings, "STANDARD") == "copies=2"
     assert redundancy.wanted(settings, "STANDARD") == "auto"
+
+
+@pytest.mark.parametrize("storage", [{"policy": "ec=9"}, {"policy": 3}, {"policy": ["auto"]}, "x"])
+def test_a_bucket_that_wants_what_is_no_policy(storage: object) -> None:
+    """It is refused with what is wrong: another policy might keep less than was meant."""
+    redundancy = Redundancy({"REDUCED_REDUNDANCY": "copies=1"}, lambda: "copies=2")
+    with pytest.raises(InvalidBucketState, match="godos bucket policy"):
+        redundancy.wanted({"storage": storage}, "STANDARD")
+    with pytest.raises(InvalidBucketState, match="godos bucket policy"):
+        redundancy.way({"storage": storage}, "")
+
+
+@pytest.mark.parametrize("compression", [["zstd"], 7, {}, None])
+def test_a_compression_that_is_none(compression: object) -> None:
+    """Bytes are stored as they are, which loses nothing."""
+    settings = {"storage": {"policy": "copies=2", "compression": compression}}
+    assert Redundancy({}, lambda: "auto").way(settings, "") == Way("copies=2", "none")
 
 
 def test_policies_that_people_write() -> None:

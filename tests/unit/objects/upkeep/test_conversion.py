@@ -150,6 +150,23 @@ def test_it_becomes_weaker_only_when_all_want_less() -> None:
     assert str(world.blob(version).policy) == "copies=1"
 
 
+def test_a_bucket_whose_policy_is_none_keeps_what_it_has() -> None:
+    """Others are converted; what it shares with them does not become weaker either."""
+    world = World(policy="copies=3")
+    world.bucket("broken", "copies=3")
+    shared, theirs = world.put("a", LARGE), world.put("b", LARGE, bucket="broken")
+    other = world.put("c", LARGE[1:])
+    assert shared.incarnation == theirs.incarnation
+    bucket = now(world.store.catalog.bucket("broken"))
+    now(world.store.catalog.set_setting(bucket, "storage", {"policy": "ec=9"}))
+    world.store.clock.advance(3)
+    world.policy = "copies=2"
+    job = world.convert()
+    assert (job.state, job.failed) == (JobState.DONE, 0)
+    assert str(world.blob(theirs).policy) == "copies=3"
+    assert str(world.blob(other).policy) == "copies=2"
+
+
 def test_storage_classes_and_older_versions_count() -> None:
     """Each version is stored as its own class wants, also one that is not the latest."""
     world = World(REDUCED_REDUNDANCY="copies=1")
