@@ -7,8 +7,8 @@ How fast a store repairs itself: what a dead data server held is made anew on th
 
 One API server and one data server more than the policy needs, as processes of their own on
 one machine.  One data server is killed (SIGKILL); the rest follows by itself: a census, the
-repair rows, and mending, of which every fragment is read back.  The time is from the first
-mended blob to the last, bytes are those of new fragments, CPU is of all processes.
+repair rows, and mending, of which every fragment is read back.  Each blob has lost one
+fragment; the time is from the first new one to the last, CPU is of all processes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Seen:
 
     at: float
     cpu: float
-    mended: float
+    fragments: float
     bytes: float
 
 
@@ -64,7 +64,7 @@ def seen(store: Store) -> Seen:
     return Seen(
         time.monotonic(),
         cpu_seconds(pids),
-        told.get("godos_repair_mended_total", 0.0),
+        told.get("godos_repair_fragments_total", 0.0),
         told.get("godos_repair_bytes_total", 0.0),
     )
 
@@ -84,9 +84,9 @@ def mended(store: Store) -> tuple[Seen, Seen]:
     end, first, last = time.monotonic() + PATIENCE, None, None
     while time.monotonic() < end:
         now = seen(store)
-        if now.mended and first is None:
+        if now.fragments and first is None:
             first = now
-        if last is None or now.mended > last.mended:
+        if last is None or now.fragments > last.fragments:
             last = now
         if first is not None and not store.status()["repairs"]["waiting"]:
             return first, last
@@ -107,12 +107,12 @@ def measure(policy: str, objects: int, size: int, folder: Path) -> None:
         first, last = mended(store)
     finally:
         store.stop()
-    blobs, written = last.mended - first.mended, last.bytes - first.bytes
+    blobs, written = last.fragments - first.fragments, last.bytes - first.bytes
     seconds = max(last.at - first.at, LOOK)
     if not blobs:
         raise SystemExit("too few objects to time their repair: ask for more --objects")
     print(f"policy        {policy}, {objects} objects of {size} bytes")
-    print(f"mended        {last.mended:.0f} blobs, {last.bytes / 1e6:.1f} MB of new fragments")
+    print(f"made anew     {last.fragments:.0f} fragments, {last.bytes / 1e6:.1f} MB")
     print(f"blobs         {blobs / seconds:.1f} /s")
     print(f"objects' data {blobs * size / seconds / 1e6:.0f} MB/s")
     print(f"new fragments {written / seconds / 1e6:.0f} MB/s")

@@ -220,13 +220,13 @@ class Examiner:
             return await self._unseen(placed), None
         if row.state is NodeState.FAILED:
             return Finding(placed, State.GONE, f"the node left service: {row.reason}"), None
+        if self._members.alive(placed.node):
+            return None, store
+        # one that hangs is not asked: that takes a minute
         silence = self._members.silence(placed.node)
-        if silence >= self._repair_after:
-            why = f"the node has been silent for {silence:.0f} s"
-            return Finding(placed, State.GONE, why), None
-        if not self._members.alive(placed.node):  # asking one that hangs takes a minute
-            return Finding(placed, State.SILENT, f"it is silent for {silence:.0f} s"), None
-        return None, store
+        why = f"the node has been silent for {silence:.0f} s"
+        state = State.GONE if silence >= self._repair_after else State.SILENT
+        return Finding(placed, state, why), None
 
     async def _unseen(self, placed: Placed) -> Finding:
         """The node has left, or is only unknown here: the catalog can tell."""

@@ -405,6 +405,14 @@ def test_a_node_that_does_not_beat_is_not_asked() -> None:
     assert (moved.fragments, moved.missing) == (1, (0,))
 
 
+def test_a_node_that_lives_is_never_gone() -> None:
+    """However rarely it beats, measured by how soon the silent are made up for."""
+    ward = Ward(8, "ec=4+2")
+    blob = ward.put()
+    ward.cluster.silence = lambda node: REPAIR_AFTER + 1
+    assert ward.mend(blob) == Mended(blob)
+
+
 def test_a_blob_that_is_condemned_meanwhile_leaves_nothing_behind() -> None:
     """What was just written for it goes again."""
     ward = Ward(4, "copies=3")
