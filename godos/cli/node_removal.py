@@ -44,21 +44,13 @@ def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
     """
 
     async def work(catalog: ICatalog) -> _Removed:
-        one = await found(catalog, name)
-        alive = one.state is not NodeState.FAILED and one.id in await beating(catalog, {one.id})
-        left = await leftovers(catalog, one.id)
-        if alive and (left.blobs or one.state is NodeState.UP):
-            has = f"has fragments of {left.blobs} blobs" if left.blobs else "takes new data"
-            raise click.ClickException(
-                f"node {short(one)} lives and {has}: drain it first, with `godos node drain {name}`"
-            )
-        if left.lost not in (0, accepted):
-            raise _loss(one, left, await objects_of(catalog, left.examples, pause))
+        one, left = await _checked(catalog, name, accepted)
         if not yes:
             confirmed(f"Forget node {short(one)}, {_what_is_left(left)}?")
+            one, left = await _checked(catalog, name, accepted)  # thinking may have taken hours
         await forget(catalog, one.id, now())
-        if left.blobs:
-            await want_repairs(catalog, one.id, f"node {one.id} was removed")
+        # whatever was found: an upload that began before may have been committed meanwhile
+        await want_repairs(catalog, one.id, f"node {one.id} was removed")
         return _Removed(one, left)
 
     done = with_catalog(where, work)
@@ -73,11 +65,32 @@ def remove(name: str, yes: bool, accepted: int, where: State | None) -> None:
         )
 
 
+async def _checked(catalog: ICatalog, name: str, accepted: int) -> tuple[Node, Leftovers]:
+    """
+    The node, and what layouts say of it.
+
+    Raises:
+        ClickException: it must not be forgotten.
+    """
+    beats = await beating(catalog)
+    serving = {node.id for node in await catalog.nodes() if node.state is not NodeState.FAILED}
+    one = await found(catalog, name)
+    left = await leftovers(catalog, one.id, serving & beats)
+    if one.id in serving & beats and (left.blobs or one.state is NodeState.UP):
+        has = f"has fragments of {left.blobs} blobs" if left.blobs else "takes new data"
+        raise click.ClickException(
+            f"node {short(one)} lives and {has}: drain it first, with `godos node drain {name}`"
+        )
+    if left.lost not in (0, accepted):
+        raise _loss(one, left, await objects_of(catalog, left.examples, pause))
+    return one, left
+
+
 def _loss(one: Node, left: Leftovers, examples: Sequence[str]) -> click.ClickException:
     named = ", ".join(map(on_one_line, examples))
     more = ", …" if left.lost > len(examples) else ""
     return click.ClickException(
-        f"{left.lost} blobs would be lost with node {short(one)}, for no other registered nodes "
+        f"{left.lost} blobs would be lost with node {short(one)}, for no other nodes that live "
         f"have enough of their fragments: {named}{more}.  If it can come back, start it and drain "
         f"it.  Otherwise say --i-accept-losing-data {left.lost}"
     )

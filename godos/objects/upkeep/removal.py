@@ -38,7 +38,7 @@ class Leftovers:
     examples: list[str] = field(factory=list)
 
     def add(self, blob: Blob, node: str, others: Collection[str]) -> None:
-        """Take one more blob into account; `others` are the nodes that stay registered."""
+        """Take one more blob into account; `others` are the nodes that have its fragments then."""
         if not _needs(blob, node):
             return
         self.blobs += 1
@@ -56,9 +56,15 @@ def _needs(blob: Blob, node: str) -> bool:
     return blob.state is BlobState.LIVE and any(placed.node == node for placed in blob.layout)
 
 
-async def leftovers(catalog: ICatalog, node: str) -> Leftovers:
-    """Look at all blobs' rows."""
-    others = {other.id for other in await catalog.nodes() if other.id != node}
+async def leftovers(catalog: ICatalog, node: str, live: Collection[str]) -> Leftovers:
+    """
+    Look at all blobs' rows.
+
+    Args:
+        live: nodes that serve.  What only dead ones have besides counts as lost with this one:
+            nobody knows whether they come back.
+    """
+    others = set(live).difference((node,))
     found, cursor = Leftovers(), None
     while True:
         page: BlobPage = await catalog.blobs(cursor)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred
 
 from godos.cluster.removed import refuse_removed
@@ -12,6 +14,7 @@ from godos.model.errors import CannotStart
 from godos.model.members import NodeState
 from godos.model.objects import GetRequest, PutRequest
 from godos.model.upkeep import JobState
+from godos.objects.upkeep.removal import forget
 from tests.unit.cli.towns import Town
 from tests.unit.objects.stores import Body, now, whole
 
@@ -283,7 +286,7 @@ def test_data_is_not_lost_by_a_removal() -> None:
 
 
 def test_two_dead_nodes_are_not_removed_one_after_the_other(town: Town) -> None:
-    """The second has the last copies of some blobs, until those of the first are restored."""
+    """What only they have would be lost with either: the other may never come back."""
     both = {town.die(0), town.die(1)}
     pairs = [
         blob
@@ -291,6 +294,38 @@ def test_two_dead_nodes_are_not_removed_one_after_the_other(town: Town) -> None:
         if {placed.node for placed in blob.layout} == both
     ]
     assert pairs
-    assert town("node", "remove", town.id(0), "--yes").exit_code == 0
-    refused = town("node", "remove", town.id(1), "--yes")
-    assert (refused.exit_code, f"{len(pairs)} blobs would be lost" in refused.stderr) == (1, True)
+    for dead in (town.id(0), town.id(1)):
+        refused = town("node", "remove", dead, "--yes")
+        assert refused.exit_code == 1
+        assert f"{len(pairs)} blobs would be lost" in refused.stderr
+        assert now(town.store.catalog.node(dead)) is not None
+
+
+def test_a_node_that_comes_back_while_one_is_asked_is_not_removed(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have new data by then: everything is looked at again after the answer."""
+    dead = town.die(0)
+    monkeypatch.setattr("godos.cli.node_removal.confirmed", lambda _: town.silent.clear())
+    refused = town("node", "remove", dead)
+    assert (refused.exit_code, "drain it first" in refused.stderr) == (1, True)
+    assert now(town.store.catalog.node(dead)) is not None
+
+
+def test_what_is_committed_late_to_a_removed_node_is_repaired(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that began before its node was drained is committed while that is removed."""
+    leaving = town.id(0)
+    assert town("node", "drain", leaving).exit_code == 0
+    (blob, *_) = now(town.store.catalog.blobs()).blobs
+
+    async def late(*forgotten: Any) -> None:
+        layout = (evolve(blob.layout[0], node=leaving), *blob.layout[1:])
+        assert now(town.store.catalog.correct_layout(blob, layout)) is not None
+        await forget(*forgotten)
+
+    monkeypatch.setattr("godos.cli.node_removal.forget", late)
+    assert town("node", "remove", leaving, "--yes").exit_code == 0
+    (waiting,) = now(town.store.catalog.repairs())
+    assert waiting.incarnation == blob.incarnation
