@@ -92,6 +92,7 @@ class Repairer(Periodic):
         self._resting: dict[str, _Rest] = {}
         self._live: frozenset[str] = frozenset()  # when blobs were last sent to rest
         self._under_way = False
+        self._troubles: dict[str, str] = {}  # of the batch under way: blob -> why not
         self.progress = Progress()
 
     def wake(self) -> None:
@@ -115,7 +116,9 @@ class Repairer(Periodic):
             self.progress.began(self._clock.seconds())
         self._wake_all_if_nodes_changed()
         while patients := await self._due():
+            self._troubles.clear()
             await abreast(patients, self._most, self._treat)
+            self._complain()
             self.progress.waiting = await self._catalog.waiting_repairs()
             if not await self._lease():
                 return
@@ -140,9 +143,11 @@ class Repairer(Periodic):
         for incarnation in [each for each in self._resting if each not in waiting]:
             del self._resting[incarnation]
         due = [row for row in rows if not self._rests(row, now) and not self._awaits(row, now)]
-        due = sorted(due, key=lambda row: (-wrongs(row.reason), row.since))[:CHOSEN]
+        due = sorted(due, key=lambda row: (-wrongs(row.reason), row.since))
         patients: list[_Patient] = []
         for first in range(0, len(due), LOOKED_UP):
+            if first >= CHOSEN and patients:
+                break  # blobs that are being removed may fill the first places, and keep nobody
             some = due[first : first + LOOKED_UP]
             found = await together(self._patient(row) for row in some)
             patients += [patient for patient in found if patient is not None]
@@ -175,7 +180,9 @@ class Repairer(Periodic):
         if blob is None:
             await self._catalog.repaired(work)
             return None
-        if blob.state is not BlobState.LIVE:
+        if blob.state is not BlobState.LIVE:  # its row goes with it, when its nodes are there
+            until = self._clock.seconds() + LONGEST_REST
+            self._resting[work.incarnation] = _Rest(work.rev, until, LONGEST_REST)
             return None
         live = {node.id for node in self._members.live()}
         there = {placed.shard for placed in blob.layout if placed.node in live}
@@ -229,8 +236,15 @@ class Repairer(Periodic):
         known = self._resting.get(work.incarnation)
         length = FIRST_REST if known is None else min(2 * known.length, LONGEST_REST)
         self._resting[work.incarnation] = _Rest(work.rev, now + length, length)
-        self._log.info(
-            "blob {incarnation} is below target still: {trouble}",
-            incarnation=work.incarnation,
-            trouble=mended.trouble,
-        )
+        self._troubles[work.incarnation] = mended.trouble
+
+    def _complain(self) -> None:
+        """One line for all that could not be mended just now: there may be very many."""
+        if self._troubles:
+            incarnation, trouble = next(iter(self._troubles.items()))
+            self._log.info(
+                "{number} blobs are below target still; {incarnation}: {trouble}",
+                number=len(self._troubles),
+                incarnation=incarnation,
+                trouble=trouble,
+            )

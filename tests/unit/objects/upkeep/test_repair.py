@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs, formatEvent
 
 from godos.model.blobs import Blob
 from godos.model.errors import CatalogUnavailable
 from godos.model.policy import Policy
 from godos.objects.redundancy import instead
+from godos.objects.upkeep import repair
 from godos.objects.upkeep.mending import Mended
-from godos.objects.upkeep.repair import EVERY, FIRST_REST, LEASED, Repairer
+from godos.objects.upkeep.repair import EVERY, FIRST_REST, LEASED, LOOKED_UP, Repairer
 from tests.unit.objects.stores import now
 from tests.unit.objects.upkeep.wards import REPAIR_AFTER, SMALL, Ward
 
@@ -315,3 +318,35 @@ def test_stopping_leaves_the_rows() -> None:
     assert work.progress.current == ()
     assert len(waiting(ward)) == 1
     assert not ward.clock.getDelayedCalls()
+
+
+def test_blobs_that_are_being_removed_keep_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait for a node that is gone, and however bad it sounds what they lack."""
+    monkeypatch.setattr(repair, "CHOSEN", LOOKED_UP)
+    ward = Ward(3, "copies=2")
+    going = [ward.put(10, f"k{number}", number) for number in range(2 * LOOKED_UP)]
+    for number, blob in enumerate(going):
+        want(ward, blob, "census: no 0 on node a; no 1 on node b")
+        ward.delete(f"k{number}")
+    assert len(now(ward.catalog.removals(0.0, 1000))) == len(going)
+    ward.clock.advance(1)
+    hurt = ward.put(10, "hurt", 99)
+    ward.lose(hurt, hurt.layout[0])
+    want(ward, hurt)
+    now(repairer(ward).round())
+    ward.check_at_target(ward.blob_of("hurt"))
+    assert hurt.incarnation not in waiting(ward)
+
+
+def test_many_that_cannot_be_mended_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log does not grow with the number of blobs."""
+    ward = Ward(3, "copies=2")
+    for number in range(5):
+        want(ward, ward.put(10, f"k{number}", number))
+    work, mender = watched(ward)
+    mender.trouble = "no node"
+    with capturedLogs() as logs:
+        now(work.round())
+    said = [formatEvent(event) for event in logs if event["log_namespace"].endswith("Repairer")]
+    assert [line for line in said if "5 blobs are below target still" in line] == said
+    assert len(said) == 1
