@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from godos.deferreds import InThread
-from godos.model.errors import FragmentDamaged, GodosError
+from godos.model.errors import BytesNotFound, FragmentDamaged, GodosError
 from godos.objects.streams import Stored
 from godos.transfer.encryption import BLOCK, INLINE, BlockRange, Opener
 
@@ -68,6 +68,8 @@ class DecryptedRead:
         missing = self._last - self._number * BLOCK  # bytes of the range, those held among them
         while held < min(BLOCK, missing):
             piece = await self._sealed.read()
+            if not piece:  # it was closed meanwhile; asked again it would answer so for ever
+                raise BytesNotFound("the bytes of an encrypted blob ended early")
             self._held.append(piece)
             held += len(piece)
         sealed = b"".join(self._held)

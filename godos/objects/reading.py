@@ -149,8 +149,10 @@ class PartsRead:
             await stream.close()
         begun = self._ahead or self._begin(self._next)
         self._ahead = begun
-        self._stream, piece = await begun
-        self._ahead = None
+        try:
+            self._stream, piece = await begun
+        finally:
+            self._ahead = None
         self._left = self._slices[self._next].stop - self._slices[self._next].start
         self._next += 1
         return piece

@@ -23,6 +23,7 @@ from godos.web.target import Query, parse_names, parse_query, split, version_of
 EXPLAIN = b"/-/explain"
 PATIENCE = 5.0  # seconds for the gauges: a scraper wants the counters rather than nothing
 MOST_BLOBS = 100  # of an explanation
+_DIGITS = 9  # of a number in a query; of thousands of them Python makes none
 
 
 class UpkeepPages:
@@ -90,6 +91,6 @@ def _number(query: Query, name: str, otherwise: int, most: int) -> int:
     text = query.one(name)
     if text is None:
         return otherwise
-    if not text.isascii() or not text.isdigit() or int(text[:9]) > most:
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS or int(text) > most:
         raise InvalidArgument(f"{name} is a number from 0 to {most}")
     return int(text)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from godos.model.errors import FragmentDamaged
+from godos.model.errors import BytesNotFound, FragmentDamaged
 from godos.objects.decrypting import DecryptedRead
 from godos.transfer.encryption import BlockRange, Opener, Sealer
 from tests.unit.objects.stores import now
@@ -18,6 +19,17 @@ SECRET, INCARNATION, SIZE = b"s" * 32, "ab" * 16, 300_000
 PLAIN = random.Random(1).randbytes(SIZE)
 SEALER = Sealer(SECRET, INCARNATION)
 SEALED = b"".join([*SEALER.update([PLAIN]), *SEALER.finish()])
+
+
+def test_bytes_that_end_early() -> None:
+    """A reader is told, and is not kept waiting for ever."""
+    nodes = Nodes([SEALED[:70_000]], 30_000)
+    opener = Opener(SECRET, INCARNATION, SIZE)
+    read = DecryptedRead(nodes.open(0, len(SEALED)), opener, SIZE, 0, SIZE, maybeDeferred)
+    first = now(Deferred.fromCoroutine(read.read()))
+    assert PLAIN.startswith(first)
+    with pytest.raises(BytesNotFound):
+        now(Deferred.fromCoroutine(read.read()))
 
 
 @settings(deadline=None)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.logger import globalLogPublisher
 
 from godos.model.encryption import Cipher, Encryption
 from godos.model.errors import (
@@ -363,3 +364,22 @@ def test_blobs_whose_rows_are_lost() -> None:
     store.catalog.blob = lambda _: fail(NodeUnreachable("?"))  # type: ignore[method-assign]
     with pytest.raises(NodeUnreachable):
         get(store)
+
+
+def test_a_part_that_fails_when_its_turn_has_come() -> None:
+    """Its error is told once, and closing has nothing to tell about it any more."""
+    read, blobs = reading(10)
+    first = start(read.read())
+    waiting = blobs.opened[0].waiting
+    assert waiting is not None
+    waiting.errback(NodeUnreachable("gone"))
+    with pytest.raises(NodeUnreachable):
+        now(first)
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        now(start(read.close()))
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert events == []
+    assert [one.closed for one in blobs.opened] == [1]

@@ -316,7 +316,9 @@ def test_explain_nothing(server: Server) -> None:
     assert code(server.ask("GET /-/explain/objects/a")) == (404, "NoSuchKey")
     assert code(server.ask("GET /-/explain/objects/a?versionId=x")) == (404, "NoSuchVersion")
     assert code(server.ask("GET /-/explain/objects/")) == (400, "InvalidArgument")
-    assert code(server.ask("GET /-/explain/objects/a?limit=x")) == (400, "InvalidArgument")
+    for senseless in ("x", "101", "-1", "0" * 9 + "9" * 5000):
+        answer = server.ask(f"GET /-/explain/objects/a?limit={senseless}")
+        assert code(answer) == (400, "InvalidArgument")
     server.refuse = AccessDenied("not you")
     for line in ("GET /-/explain/objects/a", "GET /-/status", "POST /-/gc"):
         assert code(server.ask(line)) == (403, "AccessDenied")
