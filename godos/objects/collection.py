@@ -10,6 +10,7 @@ hand: then it takes the answer of every node.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
@@ -23,7 +24,7 @@ from godos.cluster.together import together
 from godos.deferreds import deferred, within
 from godos.model.blobs import Placed
 from godos.model.catalog import ICatalog, Removal
-from godos.model.errors import GodosError
+from godos.model.errors import GodosError, NodeUnreachable
 from godos.model.locating import ILocator, Located
 from godos.model.names import FragmentName
 from godos.objects.upkeep.abreast import abreast
@@ -70,17 +71,42 @@ class Collector(Periodic):
         self._holder = holder
         self._clock = clock
         self._grace = grace
+        self._kept: Counter[str] = Counter()  # node -> fragments that stay on it for now
+        self._unsought = 0  # blobs of which not all nodes told whether they hold them
         self.removed = 0
 
     @deferred
     async def round(self) -> None:
         """Remove what is due.  Fails as the catalog does; the next round goes on."""
+        self._kept.clear()
+        self._unsought = 0
+        try:
+            await self._remove_due()
+        finally:
+            self._tell()
+
+    async def _remove_due(self) -> None:
         while await self._catalog.try_lease(LEASE, self._holder, 3 * self._every):
             removals = await self._catalog.removals(self._grace, BATCH)
             before = self.removed
             await self._remove_all(removals)
             if len(removals) < BATCH or self.removed == before:
                 return
+
+    def _tell(self) -> None:
+        """One line for each node and round, however many fragments it is about."""
+        for node, number in sorted(self._kept.items()):
+            self._log.warn(
+                "{number} fragments that nothing needs stay on node {node} until it answers",
+                number=number,
+                node=node,
+            )
+        if self._unsought:
+            self._log.warn(
+                "{number} blobs are not where their layouts say, and not all nodes tell whether "
+                "they hold them: their removal waits for these",
+                number=self._unsought,
+            )
 
     async def _remove_all(self, removals: Sequence[Removal]) -> None:
         beside = await self._beside([removal.blob.incarnation for removal in removals])
@@ -141,32 +167,32 @@ class Collector(Periodic):
             for index in holder.indexes:
                 if await self._removed(incarnation, holder.node, index) is _Fate.OPEN:
                     return False
-        if not located.complete:
-            self._log.warn(
-                "blob {incarnation} is not where its layout says, and not all nodes tell "
-                "whether they hold it: its removal waits for them",
-                incarnation=incarnation,
-            )
+        self._unsought += not located.complete
         self._locator.forget(incarnation)
         return located.complete
 
     async def _removed(self, incarnation: str, node: str, index: int) -> _Fate:
         """Unreachable nodes keep the work open; nodes that left the cluster do not."""
         store = self._members.fragments(node)
-        if store is None:  # left, or only unknown here: the catalog can tell
+        known = any(row.id == node for row in self._members.registered())
+        if store is None or not known:  # left, or only unknown here: the catalog can tell
             left = await self._catalog.node(node) is None
-            return _Fate.MISSING if left else _Fate.OPEN
+            return _Fate.MISSING if left else self._stays(node)
+        if not self._members.alive(node):  # asking each time would keep what can go waiting
+            return self._stays(node)
         name = FragmentName(incarnation, index)
         try:
             removed = await within(PATIENCE, store.remove(name), self._clock)
         except CancelledError:
             raise
         except (GodosError, TimeoutError) as error:
-            self._log.warn(
-                "fragment {name} stays on node {node} for now: {error}",
-                name=str(name),
-                node=node,
-                error=str(error) or "it did not answer in time",
-            )
-            return _Fate.OPEN
+            if isinstance(error, NodeUnreachable | TimeoutError):
+                self._members.suspect(node)  # until it beats again
+            self._log.debug("fragment {name} stays on {node}: {e}", name=name, node=node, e=error)
+            return self._stays(node)
         return _Fate.REMOVED if removed else _Fate.MISSING
+
+    def _stays(self, node: str) -> _Fate:
+        """A fragment cannot be removed for now."""
+        self._kept[node] += 1
+        return _Fate.OPEN

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from godos.model.blobs import Blob, FragmentHeader
 from godos.model.errors import NodeUnreachable
 from godos.model.locating import Located
 from godos.model.names import FragmentName
 from godos.model.objects import DeleteRequest, PutRequest
-from godos.objects.collection import BATCH, EVERY, GRACE, PATIENCE, Collector
+from godos.objects.collection import AT_ONCE, BATCH, EVERY, GRACE, PATIENCE, Collector
 from tests.unit.objects.stores import Body, Store, now
 
 A_BIT = 60.0
@@ -63,6 +64,7 @@ def test_an_unreachable_node_keeps_the_work_open() -> None:
     assert len(silent.fragments) == 2
     assert work.removed == 0
     silent.remove = remove
+    store.cluster.dead.clear()  # it beats
     store.clock.advance(A_BIT)
     now(work.round())
     assert store.fragments == 3
@@ -243,3 +245,31 @@ def test_who_lost_the_lease_stops() -> None:
     )
     now(work.round())
     assert work.removed == BATCH
+
+
+def test_a_node_that_is_gone_is_one_line_and_is_not_asked_again_and_again() -> None:
+    """However many fragments it has that nothing needs: they wait for it."""
+    store = Store(3)
+    for number in range(20):
+        put(store, b"old", f"k{number}")
+        now(store.objects.delete("objects", f"k{number}", DeleteRequest()))
+    silent = store.nodes[0]
+    asked: list[FragmentName] = []
+
+    def remove(name: FragmentName) -> Deferred[bool]:
+        asked.append(name)
+        return fail(NodeUnreachable("gone"))
+
+    silent.remove = remove
+    store.clock.advance(GRACE + A_BIT)
+    work = collector(store)
+    with capturedLogs() as logs:
+        now(work.round())
+    warned = [event for event in logs if event["log_level"] is LogLevel.warn]
+    (line,) = [formatEvent(event) for event in warned]
+    assert line == (
+        f"20 fragments that nothing needs stay on node {silent.node_id} until it answers"
+    )
+    assert len(asked) <= AT_ONCE
+    assert work.removed == 0
+    assert {node.node_id for node in store.nodes if node.fragments} == {silent.node_id}
