@@ -13,6 +13,7 @@ from godos.catalog.records import fields
 from godos.catalog.together import together
 from godos.catalog.writing import Writer
 from godos.model.catalog import RepairWork
+from godos.protocol.upkeep import reason_now
 
 
 class Repairs:
@@ -43,8 +44,11 @@ class Repairs:
     async def wanted(self, incarnation: str, reason: str, operation: str) -> Put:
         """The repair row; one that stands keeps the time since when it waits."""
         item = await self._items.get(*repair_place(incarnation))
-        since = self._clock.seconds() if item is None else fields(item)["since"]
-        return wanted_repair(incarnation, since, reason, operation)
+        if item is None:
+            return wanted_repair(incarnation, self._clock.seconds(), reason, operation)
+        standing = fields(item)
+        why = reason_now(standing.get("reason", ""), reason)
+        return wanted_repair(incarnation, standing["since"], why, operation)
 
     async def waiting(self, limit: int) -> Sequence[RepairWork]:
         """The longest waiting of what is read, `limit` at most."""

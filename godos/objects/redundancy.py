@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,14 +10,13 @@ from attrs import frozen
 from godos.model.errors import InvalidBucketState
 from godos.model.policy import Policy
 from godos.protocol import placement
+from godos.protocol.upkeep import INSTEAD
 
 AUTO = placement.AUTO
 STORAGE = "storage"  # the bucket's setting: {"policy": …, "compression": …}
 POLICY = "policy"
 COMPRESSION = "compression"
 NO_COMPRESSION = "none"
-
-_INSTEAD = re.compile(r"stored as \S+ instead of ([^\s,]+)")
 
 
 @frozen
@@ -119,5 +117,5 @@ def instead(policy: Policy, wanted: Policy) -> str:
 
 def wanted_instead(reason: str) -> Policy | None:
     """The policy that a repair's reason says was wanted: what `instead` wrote, or None."""
-    found = _INSTEAD.match(reason)
+    found = INSTEAD.match(reason)
     return None if found is None else Policy.parse(found[1])

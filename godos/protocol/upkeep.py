@@ -12,6 +12,7 @@ The words, as docs/health.rst explains them to operators:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
@@ -25,6 +26,21 @@ from godos.model.upkeep import Census
 # what a node has of one blob: index -> since when it is known to be good
 Shelf = Mapping[int, float]
 DAY = 86400.0  # seconds
+
+# How the reason of a repair begins that is to bring a blob to the policy that was wanted.
+INSTEAD = re.compile(r"stored as \S+ instead of ([^\s,]+), for want of nodes")
+
+
+def reason_now(standing: str, reason: str) -> str:
+    """
+    Why a blob waits for repair that waited already, and is found wanting again.
+
+    That it has not the policy that was wanted stays said: nobody else would look for that.
+    """
+    kept = INSTEAD.match(standing)
+    if kept is None or INSTEAD.match(reason):
+        return reason
+    return f"{kept[0]}; {reason}"
 
 
 def members_mark(nodes: Iterable[Node], silent: Collection[str] = ()) -> str:
@@ -172,6 +188,7 @@ class Facts:
     silent: Collection[str]
     census: Census | None
     waiting: int  # blobs that wait for repair
+    overdue: bool = False  # the last census is older than it should ever become
 
 
 @frozen
@@ -251,6 +268,8 @@ def _of_census(facts: Facts) -> _Said:
         return [(Health.UNKNOWN, "The catalog was imported or rebuilt since the last census.")]
     if census.members != members_mark(facts.nodes, facts.silent):
         return [(Health.UNKNOWN, "Nodes came, went or changed since the last census.")]
+    if facts.overdue:
+        return [(Health.UNKNOWN, "The last census is long ago, and no other finished since.")]
     return []
 
 

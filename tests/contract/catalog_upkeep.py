@@ -383,6 +383,17 @@ class UpkeepContract(CatalogBench):
             assert left.reason == "second"
 
     @ensureDeferred
+    async def test_the_policy_that_was_wanted_is_not_forgotten(self, catalog: Catalog) -> None:
+        """A blob that is to be coded once nodes are back, and lacks a copy before that."""
+        bench = await self.bench(catalog)
+        made = await catalog.commit(bench.bucket, "k", upload(layout=BOTH))
+        instead = "stored as copies=3 instead of ec=4+2, for want of nodes"
+        for reason in (instead, "a copy is damaged", "below target", instead):
+            await catalog.want_repair(str(made.incarnation), reason)
+            (work,) = await catalog.repairs()
+            assert work.reason == (instead if reason == instead else f"{instead}; {reason}")
+
+    @ensureDeferred
     async def test_repair_that_was_never_wanted(self, catalog: Catalog) -> None:
         """A repair row that is not there is gone."""
         assert await catalog.repaired(RepairWork(new_id(), 0.0, "", new_id()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -68,6 +68,7 @@ class _Round:
     cluster: Cluster
     registered: frozenset[str]
     answered: frozenset[str]
+    silent: set[str] = field(factory=set)  # nodes that removed nothing: not asked again
 
 
 class Quarantine:
@@ -126,10 +127,26 @@ class Quarantine:
             elif placed not in (each for each, _ in astray(look, around.registered)):
                 await self._catalog.remove_stray(stray)
                 swept.cleared += 1
-            elif self._may_go(stray, look, around) and await self._removed(stray, name):
+            elif await self._went(stray, name, look, around):
                 swept.removed += 1
             else:
                 swept.waiting += 1
+
+    async def _went(self, stray: Stray, name: FragmentName, look: Look, around: _Round) -> bool:
+        """
+        Remove a stray whose time has come; tells whether it is gone.
+
+        Many are looked at together, and their removal takes a while, in which somebody may have
+        found a use for one: so its blob's row is to be the same still.
+        """
+        if stray.node in around.silent or not self._may_go(stray, look, around):
+            return False
+        if await self._catalog.blob(name.incarnation) != look.row:
+            return False
+        if await self._removed(stray, name):
+            return True
+        around.silent.add(stray.node)
+        return False
 
     def _may_go(self, stray: Stray, look: Look, around: _Round) -> bool:
         """
