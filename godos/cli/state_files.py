@@ -83,6 +83,11 @@ class _Whole:
 
 
 def _to_file(file: Path, found: State) -> int:
+    if file.exists() and not file.is_file():  # the export would take a device's place
+        raise click.ClickException(
+            f"cannot write {file}: it is no file; `{STANDARD}` is standard output"
+        )
+    file = file.resolve()  # a link stays one
     partial = file.with_name(f".{file.name}.{new_id()[:8]}.partial")
     try:
         descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)

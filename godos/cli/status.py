@@ -108,10 +108,12 @@ def _of_jobs(jobs: Sequence[_Document]) -> Iterator[str]:
     for job in jobs:
         if job["state"] != "running":
             continue
+        # what is looked at more than once, or was added meanwhile, was not expected
+        done = min(job["done"], job["total"] or job["done"])
         of = f" of {job['total']}" if job["total"] else ""
         to = f" to {job['successor']}" if job["successor"] else ""
         yield (
-            f"job           {job['kind']} {job['node']}{to}: {job['done']}{of} blobs, "
+            f"job           {job['kind']} {job['node']}{to}: {done}{of} blobs, "
             f"{job['moved']} fragments ({in_words(job['moved_bytes'])}) moved, "
             f"{job['failed']} failed"
         )

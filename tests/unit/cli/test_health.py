@@ -121,6 +121,14 @@ def test_status_of_a_store_that_is_not(reported: Reported) -> None:
     assert "it is \\x1b full" in result.stdout
 
 
+def test_status_of_work_that_begins_anew(reported: Reported) -> None:
+    """A job that looks at blobs again and again is never at more than all of them."""
+    job = Job("1" * 32, JobKind.DRAIN, "2" * 32, total=2, done=5, failed=2, trouble="no room")
+    assert now(reported.store.catalog.put_job(job)) is not None
+    result, _ = godos(always(reported.status()), "status")
+    assert f"drain {'2' * 32}: 2 of 2 blobs, 0 fragments (0 bytes) moved, 2 failed" in result.stdout
+
+
 def test_status_for_machines(reported: Reported) -> None:
     """The whole document; the exit code tells the same."""
     document = reported.status()
