@@ -162,7 +162,10 @@ def _header(data: Mapping[str, Any]) -> Header:
             f"the export has format {data.get('v')!r}, and this godos reads {VERSION}: "
             "use the godos that wrote it, or a newer one"
         )
-    return Header(data["cluster"], data["epoch"], data["engine"], data["snapshot"], data["t"])
+    try:
+        return Header(data["cluster"], data["epoch"], data["engine"], data["snapshot"], data["t"])
+    except KeyError as error:
+        raise ExportDamaged(f"the export is damaged: its first line lacks {error}") from error
 
 
 def _written(item: Item) -> dict[str, Any]:

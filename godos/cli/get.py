@@ -38,9 +38,12 @@ def target(of: Place, file: str) -> str:
     Where the bytes go.
 
     Raises:
-        UsageError: FILE is a folder, and the key's last part can be no file's name.
+        UsageError: FILE is a folder, and the key's last part can be no file's name; or it is
+            a device or a pipe, whose place a file would take.
     """
     if not os.path.isdir(file):
+        if os.path.exists(file) and not os.path.isfile(file):
+            raise click.UsageError(f"{file} is no file.")
         return file
     name = of.key.rpartition("/")[2]
     if name in ("", ".", "..") or "\0" in name:

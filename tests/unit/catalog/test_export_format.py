@@ -132,7 +132,16 @@ def test_other_files(changes: dict[str, Any], words: str) -> None:
         read(compressed(header + b"".join(rest)))
 
 
-@pytest.mark.parametrize("other", [b"", b"text\n", b"PK\x03\x04" * 100, compressed(b"[]\n")])
+@pytest.mark.parametrize(
+    "other",
+    [
+        b"",
+        b"text\n",
+        b"PK\x03\x04" * 100,
+        compressed(b"[]\n"),
+        compressed(b'{"godos":"catalog","v":1}\n'),
+    ],
+)
 def test_no_export(other: bytes) -> None:
     """Any other file is refused."""
     with pytest.raises(ExportDamaged):

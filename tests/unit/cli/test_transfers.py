@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from godos.cli.get import target
 from godos.cli.receiving import Check, Expected, Proof, proof
 from godos.cli.resuming import LARGEST, MOST_PARTS, PART, Piece, Stored, matching, pieces
 from godos.cli.sending import FileChanged, Source, checksum
@@ -125,3 +126,13 @@ def test_places() -> None:
     for text in ("photos/cat", "s3://photos", "s3://photos/", "s3:///cat", "http://photos/cat"):
         with pytest.raises(ValueError, match="s3://BUCKET/KEY"):
             place_of_object(text)
+
+
+def test_where_an_object_goes(tmp_path: Path) -> None:
+    """A folder takes it under its own name; what is neither file nor folder is not replaced."""
+    pipe, of = tmp_path / "pipe", Place("b", "photos/cat.jpg")
+    os.mkfifo(pipe)
+    assert target(of, str(tmp_path)) == str(tmp_path / "cat.jpg")
+    assert target(of, str(tmp_path / "new")) == str(tmp_path / "new")
+    with pytest.raises(click.UsageError, match="is no file"):
+        target(of, str(pipe))
