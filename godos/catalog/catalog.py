@@ -127,7 +127,7 @@ class Catalog:
             items, writer, self._uploads, self._manifests, clock, draw_id
         )
         self._users = Users(items, writer, draw_id)
-        self._upkeep = Upkeep(items, writer, backoff, draw_id)
+        self._upkeep = Upkeep(items, writer, backoff, clock, draw_id)
         self._cluster = ClusterRow(items, writer, backoff, clock, draw_id)
         self._members = Members(items, writer, backoff, clock, draw_id)
         self._leases = Leases(items, writer, monotonic, draw_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
 
 from godos.catalog.items import Absent, Condition, Delete, IItemStore, Item, Put, RevIs
 from godos.catalog.places import CENSUS, JOBS, job_place, stray_place, strays_partition
@@ -20,13 +21,20 @@ from godos.catalog.writing import Backoff, Turns, Writer
 from godos.model.errors import Conflict
 from godos.model.upkeep import Census, Job, JobState, Stray
 
+_AHEAD = 3600.0  # seconds that clocks may differ
+
 
 class Upkeep:
     def __init__(
-        self, items: IItemStore, writer: Writer, backoff: Backoff, draw_id: Callable[[], str]
+        self,
+        items: IItemStore,
+        writer: Writer,
+        backoff: Backoff,
+        clock: IReactorTime,
+        draw_id: Callable[[], str],
     ) -> None:
         self._items, self._writer = items, writer
-        self._backoff, self._draw_id = backoff, draw_id
+        self._backoff, self._clock, self._draw_id = backoff, clock, draw_id
 
     # -- the census ----------------------------------------------------------------------
     async def census(self) -> Census | None:
@@ -39,11 +47,16 @@ class Upkeep:
         turns = Turns(self._backoff, "the row of the census")
         while await turns.next():
             item = await self._items.get(*CENSUS)
-            if item is not None and census_of(item).started > census.started:
+            if item is not None and self._is_later(census_of(item), census):
                 return
             if await self._wrote(census_item(census, self._draw_id()), _as_it_is(item)):
                 return
         raise AssertionError("unreachable")
+
+    def _is_later(self, standing: Census, census: Census) -> bool:
+        """One of the future is of a clock that was wrong, and would stand for ever."""
+        of_future = standing.finished > self._clock.seconds() + _AHEAD
+        return standing.started > census.started and not of_future
 
     # -- jobs ----------------------------------------------------------------------------
     async def jobs(self) -> Sequence[Job]:

@@ -23,7 +23,7 @@ from godos.model.policy import Policy
 from godos.objects.sources import Sources
 from godos.objects.upkeep.clearing import Clearing
 from godos.objects.upkeep.converting import Converter
-from godos.objects.upkeep.examining import REPAIR_AFTER, Examiner, Finding
+from godos.objects.upkeep.examining import REPAIR_AFTER, Examiner, Finding, State
 from godos.objects.upkeep.filling import Effort, Filler
 from godos.objects.upkeep.genuine import of_generation
 from godos.objects.upkeep.pace import Pace
@@ -152,11 +152,21 @@ class Mender:
         findings = await self._filler.fill(goal, await self._examined(blob, effort), effort)
         plan = effort.seating(blob, findings)
         corrected = await self._corrected(blob, layout_of(blob, plan, findings), effort)
-        if corrected is None:
+        if corrected is None or not await self._entered(blob, corrected):
             return None
         await self._clearing.left(blob, corrected, findings)
         trouble = trouble_of(plan, findings, effort.troubles)
         return _ended(corrected, effort, missing_of(plan), trouble)
+
+    async def _entered(self, before: Blob, now: Blob) -> bool:
+        """
+        Whether what is new in the layout is on its nodes still.
+
+        It may have been in quarantine, and removed until the row said that it is needed.
+        """
+        entered = set(now.layout).difference(before.layout)
+        findings = await self._examiner.ask(now, entered)
+        return all(finding.state is not State.MISSING for finding in findings)
 
     async def _corrected(
         self, blob: Blob, layout: tuple[Placed, ...], effort: Effort

@@ -21,7 +21,7 @@ from godos.model.catalog import ICatalog, RepairWork
 from godos.model.errors import GodosError
 from godos.model.members import Node, NodeState
 from godos.model.upkeep import Census, Job, JobState
-from godos.objects.upkeep.census import CensusTaker
+from godos.objects.upkeep.census import EVERY, CensusTaker
 from godos.objects.upkeep.progress import Progress
 from godos.protocol.upkeep import Assessment, Facts, assess
 
@@ -163,17 +163,24 @@ class StatusReporter:
             return self._last
         nodes = self._members.registered()
         live = {node.id for node in self._members.live()}
+        census = await self._catalog.census()
         facts = Facts(
             cluster=await self._catalog.cluster(),
             nodes=nodes,
             silent=_silent(nodes, live),
-            census=await self._catalog.census(),
+            census=census,
             waiting=await self._catalog.waiting_repairs(),
+            overdue=census is not None and abs(now - census.finished) > self._longest(),
         )
         repairs = await self._catalog.repairs(EXAMPLES)
         self._last = _Seen(facts, repairs, await self._catalog.jobs(), now)
         self._trend.saw(now, facts.waiting)
         return self._last
+
+    def _longest(self) -> float:
+        """Seconds after which a census is overdue."""
+        taker = self._taker()
+        return 3 * EVERY if taker is None else taker.longest
 
     def _progress(self) -> Progress:
         repairer = self._repairer()

@@ -161,6 +161,7 @@ def test_healthy() -> None:
         (evolve(HEALTHY, census=None), Health.UNKNOWN, "No census"),
         (evolve(HEALTHY, nodes=NODES[1:]), Health.UNKNOWN, "since the last census"),
         (evolve(HEALTHY, silent={"n0"}), Health.DEGRADED, "Node n0 at 127.0.0.1:0 does not"),
+        (evolve(HEALTHY, overdue=True), Health.UNKNOWN, "long ago"),
         (evolve(HEALTHY, waiting=1), Health.DEGRADED, "1 blob is waiting for repair"),
         (evolve(HEALTHY, waiting=2), Health.DEGRADED, "2 blobs are waiting"),
         (evolve(HEALTHY, census=census(below_target=1)), Health.DEGRADED, "below target"),

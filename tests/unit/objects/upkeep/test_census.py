@@ -354,6 +354,63 @@ def test_a_node_that_cannot_remove_keeps_its_stray(store: Counted) -> None:
     assert store.strays() == [] and NAME not in store.nodes[1].fragments
 
 
+def test_a_node_that_does_not_answer_holds_up_no_census() -> None:
+    """However many of its fragments are to go: it is asked to remove one."""
+    store, asked = Counted(), list[FragmentName]()
+    for number in range(9):
+        store.stray(1, FragmentName(f"{number:032x}", 0))
+    store.census()
+    store.clock.advance(DAY + 1)
+
+    def remove(name: FragmentName) -> Deferred[bool]:
+        asked.append(name)
+        return _unreachable()
+
+    store.nodes[1].remove = remove
+    store.census()
+    assert len(asked) == 1
+    assert len(store.strays()) == 9
+
+
+def test_a_stray_whose_blob_was_changed_while_others_went_stays() -> None:
+    """Many are looked at together; somebody may find a use for one before its turn comes."""
+    store = Counted(4, "copies=3")
+    blob = store.put("a")
+    spare = next(n for n in range(4) if store.nodes[n].node_id not in _nodes(blob))
+    node = store.nodes[spare]
+    _copy(store, blob, blob.layout[1], spare)
+    first = FragmentName("0" * 32, 0)
+    store.stray(spare, first)
+    store.census()
+    store.clock.advance(DAY + 1)
+    remove = node.remove
+
+    def named(name: FragmentName) -> Deferred[bool]:
+        if name == first:
+            layout = (blob.layout[0], Placed(1, node.node_id), blob.layout[2])
+            assert now(store.catalog.correct_layout(blob, layout)) is not None
+        return remove(name)
+
+    node.remove = named
+    store.census()
+    assert first not in node.fragments
+    assert FragmentName(blob.incarnation, 1) in node.fragments
+    assert not store.waiting()
+
+
+def test_a_census_of_a_clock_that_was_wrong_is_no_end_of_counting(store: Counted) -> None:
+    """It is not taken for the newest for ever: another is due, and is kept."""
+    store.put("a")
+    right = store.census()
+    ahead = evolve(right, started=right.started + 99 * DAY, finished=right.finished + 99 * DAY)
+    now(store.catalog.put_census(ahead))
+    store.taker.startService()
+    store.clock.pump([10.0] * 10)
+    now(store.taker.stopService())
+    counted = now(store.catalog.census())
+    assert counted.finished <= store.clock.seconds()
+
+
 def _unreachable() -> Deferred[bool]:
     return fail(NodeUnreachable("for a moment"))
 

@@ -310,6 +310,28 @@ def test_fragments_that_nobody_wrote_down_are_found() -> None:
     ward.check_at_target(again.blob)
 
 
+def test_what_is_found_and_goes_before_it_is_written_down_is_made_anew() -> None:
+    """It was in quarantine: whoever removed it did not know yet that it is needed."""
+    ward = Ward(8, "ec=4+2")
+    blob = ward.put()
+    mended = ward.mend(blob, avoid=frozenset({blob.layout[0].node}))
+    moved = next(placed for placed in mended.blob.layout if placed.index == 0)
+    layout = tuple(placed for placed in mended.blob.layout if placed != moved)
+    standing = now(ward.catalog.correct_layout(mended.blob, layout))
+    correct_layout, swept = ward.catalog.correct_layout, list[Placed]()
+
+    def late(blob: Blob, layout: tuple[Placed, ...]) -> Deferred[Blob | None]:
+        if not swept:
+            swept.append(moved)
+            ward.lose(blob, moved)
+        return correct_layout(blob, layout)
+
+    ward.catalog.correct_layout = late  # type: ignore[method-assign]
+    again = ward.mend(standing)
+    assert (again.fragments, again.trouble) == (1, "")
+    ward.check_at_target(again.blob)
+
+
 def test_two_fragments_on_one_node_are_parted() -> None:
     """One of them moves, when there is a node for it; else both stay."""
     for nodes, moved in ((4, 1), (2, 0)):
