@@ -44,7 +44,14 @@ class Clearing:
         """Remove what was written and is in no layout, by the row as it stands now."""
         standing: Blob | None = await self._catalog.blob(blob.incarnation)
         named = () if standing is None else standing.layout
-        await self._all(blob, set(places).difference(named))
+        unused = set(places).difference(named)
+        if not unused:
+            return
+        await self._all(blob, unused)
+        standing = await self._catalog.blob(blob.incarnation)
+        if standing is not None and unused.intersection(standing.layout):
+            # another server wrote the same ones, and named them at that very moment
+            await self._catalog.want_repair(blob.incarnation, "removed while it was named")
 
     async def _all(self, blob: Blob, places: Iterable[Placed]) -> None:
         await together(self._remove(blob, placed) for placed in places)
