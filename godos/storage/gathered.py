@@ -147,21 +147,23 @@ class Gathered:
         """
         The blob of the fragments that were found.
 
-        A blob that was being converted has two generations: the one that is nearer to its
-        target is taken, and of two that are whole the newer one.
+        A blob that was being converted has two generations: one that can be read is taken, the
+        one that is nearer to its target, and of two that are whole the newer one.  Fragments
+        that were left by an older conversion may have numbers of the same generation.
         """
-        generations: dict[int, Blob] = {}
+        generations: dict[tuple[int, str, str], Blob] = {}
         for index, node, size, sha256, policy, codec in self._rows.execute(
             "SELECT ix, node, size, sha256, policy, codec FROM fragment WHERE incarnation = ? "
             "ORDER BY ix, node",
             (incarnation,),
         ):
-            generation = index // GENERATION
+            generation = index // GENERATION, policy, sha256
             known = generations.get(generation)
             if known is None:
                 known = Blob(incarnation, size, sha256, Policy.parse(policy), (), codec)
             generations[generation] = with_fragment(known, Placed(index, node))
-        return max(generations.items(), key=lambda item: (margin(item[1]), item[0]))[1]
+        ranked = generations.items()
+        return max(ranked, key=lambda item: (readable(item[1]), margin(item[1]), item[0]))[1]
 
 
 def _origin(row: Sequence[Any]) -> Origin:
@@ -173,6 +175,11 @@ def with_fragment(blob: Blob, placed: Placed) -> Blob:
     if any(placed.index == other.index for other in blob.layout):
         return blob
     return evolve(blob, layout=(*blob.layout, placed))
+
+
+def readable(blob: Blob) -> bool:
+    """Whether enough fragments were found to read it."""
+    return len(blob.layout) >= blob.policy.data
 
 
 def margin(blob: Blob) -> int:

@@ -23,7 +23,7 @@ from godos.model.members import Node, NodeState
 from godos.model.upkeep import Census, Job, JobState
 from godos.objects.upkeep.census import EVERY, CensusTaker
 from godos.objects.upkeep.progress import Progress
-from godos.protocol.upkeep import Assessment, Facts, assess
+from godos.protocol.upkeep import DAY, Assessment, Facts, assess
 
 FRESH = 5.0  # seconds for which an answer is given again
 EXAMPLES = 10  # repairs that are shown
@@ -180,7 +180,7 @@ class StatusReporter:
     def _longest(self) -> float:
         """Seconds after which a census is overdue."""
         taker = self._taker()
-        return 3 * EVERY if taker is None else taker.longest
+        return max(DAY, 3 * EVERY) if taker is None else taker.longest
 
     def _progress(self) -> Progress:
         repairer = self._repairer()

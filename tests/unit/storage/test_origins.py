@@ -218,6 +218,21 @@ def test_layout(gathered: Gathered) -> None:
     assert (gathered.fragments, gathered.blobs) == (3, 1)
 
 
+def test_leftovers_of_a_conversion_of_long_ago(gathered: Gathered) -> None:
+    """They may have numbers of the same generation, and are not taken for shards of it."""
+    for node in range(6):
+        add(gathered, f"n{node}", 100 + node, "ec=4+2")
+    add(gathered, "n", 100, "copies=3")
+    assert layout(gathered) == ("ec=4+2", tuple(Placed(100 + n, f"n{n}") for n in range(6)))
+
+
+def test_what_can_be_read_counts_more_than_what_is_nearly_whole(gathered: Gathered) -> None:
+    """A conversion was broken off when some of its shards were written, and disks are lost."""
+    add(gathered, "n0", 0, "copies=3")
+    add(gathered, "n1", 101, "ec=2+1")
+    assert layout(gathered) == ("copies=3", (Placed(0, "n0"),))
+
+
 @pytest.mark.parametrize("new", [1, 2, 3])
 def test_interrupted_conversion(gathered: Gathered, new: int) -> None:
     """Of two generations the whole one counts, and of two that are whole the newer."""
