@@ -56,6 +56,7 @@ def _pages(server: Server, of: Place, version_id: str | None, verify: bool) -> I
     while True:
         page = server.get(
             f"/-/explain/{of.bucket}/{of.key}",
+            "readable",
             versionId=version_id,
             part=None if part is None else str(part),
             verify="" if verify else None,

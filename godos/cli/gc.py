@@ -187,7 +187,7 @@ def _collect(endpoint: str, yes: bool) -> None:
     if not yes:
         click.confirm("Remove what is due (see --dry-run), and count all fragments?", abort=True)
     server = Server(endpoint)
-    began = float(server.post("/-/gc")["began"])
+    began = float(server.post("/-/gc", "began")["began"])
     try:
         census = _counted(server, began, time.sleep)
     except KeyboardInterrupt:
@@ -211,7 +211,7 @@ def _counted(server: Server, began: float, sleep: Callable[[float], object]) -> 
     idle, shown = 0.0, 0
     with Progress("counting", 1000) as progress:
         while True:
-            document = server.get("/-/status")
+            document = server.get("/-/status", "health")
             census = document["census"]
             if census is not None and census["started"] >= began:
                 return dict(census)

@@ -39,21 +39,27 @@ class Server:
         self._endpoint = endpoint.rstrip("/")
         self._http = URLLib3Session(verify=verify, timeout=READ)
 
-    def get(self, path: str, **query: str | None) -> Mapping[str, Any]:
+    def get(self, path: str, has: str, /, **query: str | None) -> Mapping[str, Any]:
         """
         A document.
 
         Args:
             path: not encoded; a query's parameters that are None are left out.
+            has: a member by which it is known.
 
         Raises:
-            ClickException: the server refuses, or cannot be reached.
+            ClickException: the server refuses, cannot be reached, or is something else.
         """
-        return self._call("GET", path, query)
+        return self._known(self._call("GET", path, query), has)
 
-    def post(self, path: str) -> Mapping[str, Any]:
+    def post(self, path: str, has: str, /) -> Mapping[str, Any]:
         """Ask for something; as `get`."""
-        return self._call("POST", path, {})
+        return self._known(self._call("POST", path, {}), has)
+
+    def _known(self, document: Mapping[str, Any], has: str) -> Mapping[str, Any]:
+        if has not in document:
+            raise click.ClickException(f"{self._endpoint} is no API server of godos, it seems")
+        return document
 
     def _call(self, method: str, path: str, query: Mapping[str, str | None]) -> Mapping[str, Any]:
         from botocore.auth import S3SigV4Auth

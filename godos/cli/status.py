@@ -39,7 +39,7 @@ def status(as_json: bool, watch: float | None, endpoint: str) -> None:
     server, healthy = Server(endpoint), False
     try:
         while True:
-            document = server.get("/-/status")
+            document = server.get("/-/status", "health")
             healthy = document["health"] == "healthy"
             _show(document, as_json, clear=watch is not None)
             if watch is None:

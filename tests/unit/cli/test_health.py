@@ -152,14 +152,16 @@ def test_status_is_signed(monkeypatch: pytest.MonkeyPatch, reported: Reported) -
         (403, {"Code": "AccessDenied", "Message": "not you"}, "Error: not you (AccessDenied)"),
         (404, {"Code": "NoSuchResource", "Message": "no"}, "Error: no (NoSuchResource)"),
         (503, {"Code": "ServiceUnavailable", "Message": "slow"}, "Error: slow"),
+        (200, {"status": "alive"}, "is no API server of godos"),
         (200, b"<html>", "Error: the server answers 200, and no document"),
         (502, b"bad gateway", "Error: the server answers 502, and no document"),
     ],
 )
 def test_a_server_that_refuses(status: int, document: Any, said: str) -> None:
     """A line, and exit code 1."""
-    result, _ = godos(always(document, status), "status")
-    assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
+    for words in (("status",), ("explain", "objects/a"), ("gc", "--yes")):
+        result, _ = godos(always(document, status), *words)
+        assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
     assert result.stdout == ""
 
 
