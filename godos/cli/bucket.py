@@ -13,6 +13,8 @@ from godos.cli.keys import json_option
 from godos.cli.opening import state_option, with_catalog
 from godos.cli.parameters import Parsed, count, in_words, size
 from godos.model.catalog import ICatalog
+from godos.model.members import Node
+from godos.model.policy import Policy
 from godos.model.versions import Bucket, Versioning
 from godos.objects.compressing import CODECS
 from godos.objects.quotas import QUOTA, USAGE
@@ -23,6 +25,7 @@ from godos.objects.redundancy import (
     STORAGE,
     checked_policy,
 )
+from godos.protocol.placement import AUTO, failure_domains
 from godos.service.values import State
 
 _DEFAULT = "default"  # the policy of the servers
@@ -172,8 +175,27 @@ def policy(name: str, become: str, where: State | None) -> None:
     more.  Servers know of it within 2 seconds; `godos convert` moves what is stored already.
     """
     changed = None if become == _DEFAULT else become
-    one = with_catalog(where, lambda catalog: _stored_with(catalog, name, POLICY, changed))
+
+    async def work(catalog: ICatalog) -> tuple[Bucket, Sequence[Node]]:
+        return await _stored_with(catalog, name, POLICY, changed), await catalog.nodes()
+
+    one, nodes = with_catalog(where, work)
     click.echo(f"The policy of {one.name} is {become} for what is stored from now on.")
+    _warn_of_few(become, failure_domains(nodes))
+
+
+def _warn_of_few(become: str, nodes: int) -> None:
+    """A code needs all its nodes to be there before anything can be stored with it."""
+    if become in (_DEFAULT, AUTO):
+        return
+    wanted = Policy.parse(become)
+    if wanted.width > nodes:
+        what = "uploads into it are refused" if wanted.coded else "what is stored is below target"
+        click.echo(
+            f"Warning: {become} needs {wanted.width} nodes and there are {nodes}: {what} until "
+            "there are more.",
+            err=True,
+        )
 
 
 def _wish(text: str) -> str:

@@ -29,7 +29,6 @@ class Census:
     verify_days: float
     strays: int  # fragments on disks that no layout names
     silent: tuple[str, ...] = ()  # nodes that did not answer; their fragments count as missing
-    converting: int = 0  # blobs whose policy is not the one that is wanted now
     unreachable: int = 0  # fewer than reading needs, on the disks that answered
 
 

@@ -119,3 +119,13 @@ def test_how_a_bucket_is_stored(godos: Operator) -> None:
     assert document() == {"policy": "auto"}
     godos("bucket", "policy", "photos", "default")
     assert document() is None
+
+
+def test_a_policy_that_there_are_too_few_nodes_for(godos: Operator) -> None:
+    """It is taken, for nodes may come; and it is said what happens until then."""
+    assert (
+        "ec=4+2 needs 6 nodes and there are 0"
+        in godos("bucket", "policy", "photos", "ec=4+2").stderr
+    )
+    assert "below target" in godos("bucket", "policy", "photos", "copies=2").stderr
+    assert godos("bucket", "policy", "photos", "auto").stderr == ""
