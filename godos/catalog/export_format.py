@@ -20,7 +20,7 @@ from attrs import frozen
 
 from godos.catalog.items import Item
 from godos.catalog.sqlite_wire import pack, unpack
-from godos.model.errors import GodosError
+from godos.model.errors import InvalidRequest
 
 VERSION = 1
 KIND = "catalog"
@@ -30,7 +30,7 @@ _LONGEST = 4 << 20  # bytes of a line; an item has 380 000, and escapes may make
 _to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-class ExportDamaged(GodosError):
+class ExportDamaged(InvalidRequest):
     """What was read is no whole export of ours; `str()` says why."""
 
 

@@ -15,7 +15,7 @@ PLACES = [Placed(shard, f"n{shard}") for shard in range(8)]
 @given(st.integers(1, 5), st.data())
 def test_the_false_ones_are_found(data: int, draw: st.DataObject) -> None:
     """However many of the parity shards' number are false: soon others are asked that are right."""
-    width = draw.draw(st.integers(data + 1, 8))
+    width = draw.draw(st.integers(data + 1, 7))
     known = PLACES[:width]
     false = draw.draw(st.sets(st.sampled_from(known), min_size=1, max_size=width - data))
     suspicion, excluded = Suspicion(), frozenset[Placed]()

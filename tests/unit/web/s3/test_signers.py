@@ -16,9 +16,11 @@ from awscrt.auth import (
     aws_sign_request,
 )
 from awscrt.http import HttpHeaders, HttpRequest
+from botocore.auth import HmacV1Auth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from godos.protocol.sigv2 import SIGNED
 from godos.web.errors import S3Error
 from tests.unit.web.fakes import FakeExchange
 from tests.unit.web.s3.signing import (
@@ -40,10 +42,12 @@ VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12
 METADATA = st.dictionaries(
     NAMES.map(lambda name: f"x-amz-meta-a{name}"), VALUES.map(lambda text: f"v{text}v"), max_size=3
 )
+# What we want signed by version 2 and botocore does not sign, being older.
+_UNSIGNED = {name.decode() for name in SIGNED}.difference(HmacV1Auth.QSAOfInterest)
 QUERIES = st.lists(
     st.tuples(
         st.sampled_from(["prefix", "acl", "uploads", "versionId", "partNumber", "max-keys", "a b"])
-        | TEXT,
+        | TEXT.filter(lambda name: name not in _UNSIGNED),
         TEXT,
     ),
     max_size=4,
