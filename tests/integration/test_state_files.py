@@ -203,7 +203,7 @@ def test_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("a text")
     for words, reason in (
         (("export", "--state", "sqlite:none", "x"), "no catalog"),
-        (("export", "--state", "sqlite:s", "nowhere/x"), "cannot write nowhere/x"),
+        (("export", "--state", "sqlite:s", "nowhere/x"), "nowhere/x: No such file"),
         (("import", "--state", "sqlite:t", "none"), "cannot read none"),
         (("import", "--state", "sqlite:t", "text"), "no export"),
         (("import", "--state", "sqlite:s", "good"), "catalog already"),
