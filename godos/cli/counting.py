@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from attrs import define, field
@@ -16,6 +17,7 @@ class Counting:
     """One line on standard error that is written over, if somebody sees it."""
 
     _stream: TextIO = field(factory=lambda: sys.stderr)
+    _clock: Callable[[], float] = time.monotonic
     _shown: float = field(default=-_EVERY, init=False)
     _what: str = field(default="", init=False)
     _width: int = field(default=0, init=False)
@@ -30,7 +32,7 @@ class Counting:
 
     def at(self, what: str, done: int, total: int) -> None:
         """So much is done; of `total`, or of nobody knows how much when that is 0."""
-        now = time.monotonic()
+        now = self._clock()
         if not self._stream.isatty() or (what == self._what and now - self._shown < _EVERY):
             return
         self._what, self._shown = what, now

@@ -18,6 +18,7 @@ from godos.cli.server import Server
 from godos.cli.status import many
 from godos.cli.store import endpoint_option
 from godos.cli.times import span
+from godos.cli.waiting import now
 from godos.model.catalog import ICatalog, Waste
 from godos.model.members import Cluster
 from godos.model.upkeep import Stray
@@ -94,7 +95,7 @@ class _Plan:
         self._collect_after = collect_after
         self._stray_grace = stray_grace
         self._as_json = as_json
-        self._now = time.time()
+        self._now = now()
         self._blobs = self._bytes = self._strays = 0
 
     async def tell(self, catalog: ICatalog) -> None:

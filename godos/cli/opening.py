@@ -22,6 +22,7 @@ USUAL = ("godos-data/catalog.sqlite", "godos-state.sqlite")
 
 T = TypeVar("T")
 Work = Callable[[ICatalog], Awaitable[T]]
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 state_option = click.option(
     "--state",
@@ -32,6 +33,19 @@ state_option = click.option(
     help="The catalog: sqlite:PATH, or dynamodb:TABLE[?region=…&endpoint=…].  "
     f"Without it, {' or '.join(USUAL)} in this folder.",
 )
+
+
+def named_state(meaning: str) -> Callable[[Command], Command]:
+    """`--state` of a command that makes a catalog, and so guesses none."""
+    return click.option(
+        "--state",
+        "where",
+        type=Parsed("state", values.state),
+        required=True,
+        envvar="GODOS_STATE",
+        show_envvar=True,
+        help=f"{meaning}sqlite:PATH, or dynamodb:TABLE[?region=…&endpoint=…].",
+    )
 
 
 def with_catalog(where: State | None, work: Work[T]) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from godos.cli.opening import named_state
 from godos.cli.parameters import Parsed, in_words
 from godos.cli.rebuilding import Report
 from godos.cli.rebuilding import rebuild as rebuilt
@@ -33,14 +34,7 @@ What fragments cannot tell:
 
 
 @click.command()
-@click.option(
-    "--state",
-    "where",
-    type=Parsed("state", values.state),
-    required=True,
-    envvar="GODOS_STATE",
-    help="The new catalog: sqlite:PATH, or dynamodb:TABLE[?region=…&endpoint=…].",
-)
+@named_state("The new catalog: ")
 @click.option(
     "--storage",
     "folders",

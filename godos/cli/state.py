@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from godos.cli.opening import named_state
 from godos.cli.parameters import Parsed
 from godos.cli.rebuild import rebuild
 from godos.cli.running import run
@@ -35,14 +36,7 @@ state.add_command(rebuild)
 
 
 @state.command()
-@click.option(
-    "--state",
-    "where",
-    type=Parsed("state", values.state),
-    required=True,
-    envvar="GODOS_STATE",
-    help="sqlite:PATH, or dynamodb:TABLE[?region=…&endpoint=…].",
-)
+@named_state("")
 @click.option(
     "--queue",
     type=Parsed("queue", parse_queue),

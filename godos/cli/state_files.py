@@ -23,13 +23,12 @@ from godos.catalog.spool import Spool
 from godos.catalog.sqlite_snapshot import Snapshot
 from godos.catalog.writing import Backoff, Writer
 from godos.cli.counting import Counting
-from godos.cli.opening import chosen, state_option
-from godos.cli.parameters import Parsed, on_one_line
+from godos.cli.opening import chosen, named_state, state_option
+from godos.cli.parameters import on_one_line
 from godos.cli.running import run
 from godos.deferreds import WorkerPool, deferred
 from godos.model.errors import CannotStart, CatalogEmpty
 from godos.model.names import new_id
-from godos.service import values
 from godos.service.pools import stop_pool
 from godos.service.state import OpenCatalog
 from godos.service.values import SqliteState, State, anchored
@@ -156,15 +155,7 @@ async def write_export(reactor: Any, where: State, sink: BinaryIO, beside: Path 
 
 @click.command("import")
 @click.argument("file")
-@click.option(
-    "--state",
-    "where",
-    type=Parsed("state", values.state),
-    required=True,
-    envvar="GODOS_STATE",
-    show_envvar=True,
-    help="The empty catalog: sqlite:PATH, or dynamodb:TABLE[?region=…&endpoint=…].",
-)
+@named_state("The empty catalog: ")
 def import_(file: str, where: State) -> None:
     """
     Fill an empty catalog from FILE, which `godos state export` wrote; `-` is standard input.

@@ -20,12 +20,14 @@ class Terminal(io.StringIO):
 
 def test_on_a_terminal() -> None:
     """One line tells how far it is, and is ended."""
-    terminal = Terminal()
-    with Counting(terminal) as counting:
+    terminal, times = Terminal(), iter([1.0, 1.0, 1.1, 1.5])
+    with Counting(terminal, lambda: next(times)) as counting:
         counting.at("reading", 10, 0)
         counting.at("writing", 5, 10)
-        counting.at("writing", 6, 10)  # at once after: nobody could read it
-    assert terminal.getvalue() == "\rreading: 10\rwriting: 5 of 10\n"
+        counting.at("writing", 6, 10)  # so soon after that nobody could read it
+        counting.at("writing", 7, 10)
+    shown = "\rreading: 10\rwriting: 5 of 10\rwriting: 7 of 10\n"
+    assert terminal.getvalue() == shown
 
 
 def test_elsewhere() -> None:

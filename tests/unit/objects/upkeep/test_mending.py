@@ -296,14 +296,19 @@ def test_what_does_not_read_back_does_not_count(size: int) -> None:
     ward.check_at_target(mended.blob)
 
 
-def test_fragments_that_nobody_wrote_down_are_found() -> None:
-    """What was written by somebody who died before the layout was corrected is not made again."""
-    ward = Ward(8, "ec=4+2")
+def with_one_unwritten(ward: Ward) -> tuple[Blob, Placed]:
+    """A blob of which one fragment is durable where no layout says so, and that place."""
     blob = ward.put()
     mended = ward.mend(blob, avoid=frozenset({blob.layout[0].node}))
     moved = next(placed for placed in mended.blob.layout if placed.index == 0)
     layout = tuple(placed for placed in mended.blob.layout if placed != moved)
-    standing = now(ward.catalog.correct_layout(mended.blob, layout))
+    return now(ward.catalog.correct_layout(mended.blob, layout)), moved
+
+
+def test_fragments_that_nobody_wrote_down_are_found() -> None:
+    """What was written by somebody who died before the layout was corrected is not made again."""
+    ward = Ward(8, "ec=4+2")
+    standing, moved = with_one_unwritten(ward)
     again = ward.mend(standing)
     assert (again.fragments, again.trouble) == (0, "")
     assert moved in again.blob.layout
@@ -313,11 +318,7 @@ def test_fragments_that_nobody_wrote_down_are_found() -> None:
 def test_what_is_found_and_goes_before_it_is_written_down_is_made_anew() -> None:
     """It was in quarantine: whoever removed it did not know yet that it is needed."""
     ward = Ward(8, "ec=4+2")
-    blob = ward.put()
-    mended = ward.mend(blob, avoid=frozenset({blob.layout[0].node}))
-    moved = next(placed for placed in mended.blob.layout if placed.index == 0)
-    layout = tuple(placed for placed in mended.blob.layout if placed != moved)
-    standing = now(ward.catalog.correct_layout(mended.blob, layout))
+    standing, moved = with_one_unwritten(ward)
     correct_layout, swept = ward.catalog.correct_layout, list[Placed]()
 
     def late(blob: Blob, layout: tuple[Placed, ...]) -> Deferred[Blob | None]:
